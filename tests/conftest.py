@@ -1,0 +1,26 @@
+"""Settings that hold for every test.
+
+Hypothesis profiles (choose one with ``--hypothesis-profile``):
+
+* ``default``: new examples at each run; a failure prints the blob that reproduces it.
+* ``ci`` (taken when ``CI`` is set): the same examples each time, so that a verdict depends on
+  the change alone.
+* ``thorough``: many more examples, for a night or for work on the engine.
+
+No profile has a deadline: machines differ, and speed is measured in ``benchmarks``.
+"""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "default",
+    deadline=None,
+    derandomize=False,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("ci", settings.get_profile("default"), derandomize=True, database=None)
+settings.register_profile("thorough", settings.get_profile("default"), max_examples=5_000)
+settings.load_profile("ci" if os.environ.get("CI") else "default")

@@ -1,0 +1,1 @@
+"""Scripts for those who build meterhouse; never installed with it."""
