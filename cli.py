@@ -1,0 +1,83 @@
+"""The ``meterhouse`` command: parse, call, print.  No rules of its own.
+
+Groups live in `commands` and are imported only when they are called, because a clerk's till
+should not wait for a database toolkit to show its help.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import version
+from typing import Final
+
+import click
+
+from commands.output import CliState, report_fault
+from vending.errors import VendingError
+
+_COMMANDS: Final = {
+    "completion": ("commands.completion:completion", "Print shell completion (bash, zsh, fish)."),
+    "demo": ("commands.demo:demo", "Three homes from payment to light, in under a minute."),
+    "init": ("commands.shop:init", "Make a new shop with test keys and a flat price."),
+    "meter": ("commands.shop:meter", "Meters: add, list, show."),
+    "sim": ("commands.sim:sim", "Simulated meters."),
+    "sts": ("commands.sts:sts", "Token engine on JSON lines: encode, decode, keys."),
+    "token": ("commands.token:token", "Tokens for people: explain one field by field."),
+    "vend": ("commands.shop:vend", "Sell a token; look up, repeat and reprint sales."),
+}
+"""Name → (where it lives, its line in the help)."""
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _COMMANDS[name][1]) for name in sorted(_COMMANDS)])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("meterhouse"), "-V", "--version", prog_name="meterhouse")
+def cli() -> None:
+    """Smart-meter head-end and prepayment token vending.
+
+    Every command explains itself with --help; those that answer a program take --json.
+    Exit status: 0 done, 1 a check failed, 2 wrong usage, 3 refused by a rule or a wrong
+    value, 4 wrong request, 5 the installation is at fault, 6 outcome unknown, 130 interrupted.
+    """
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command and exit with its status."""
+    state = CliState()
+    try:
+        status = cli.main(args=args, prog_name="meterhouse", standalone_mode=False, obj=state)
+    except VendingError as fault:
+        status = report_fault(fault, as_json=state.as_json)
+    except click.ClickException as fault:
+        fault.show()
+        status = fault.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        status = 130
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        sys.stderr.close()
+        status = 0
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The groups behind the ``meterhouse`` command.  They parse, call and print."""

@@ -1,0 +1,66 @@
+"""How every command speaks: consoles, ``--json``, faults and exit status."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import click
+from rich.console import Console
+
+from vending.errors import FaultFamily, VendingError
+
+console: Final = Console(highlight=False)
+"""For people, on standard output."""
+error_console: Final = Console(stderr=True, highlight=False)
+"""For people, on standard error."""
+
+EXIT_CHECK_FAILED: Final = 1
+EXIT_OUTCOME_UNKNOWN: Final = 6
+_EXIT_STATUS: Final = {FaultFamily.BUSINESS: 3, FaultFamily.PROTOCOL: 4, FaultFamily.SYSTEM: 5}
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+@dataclass(slots=True)
+class CliState:
+    """What one run of the command knows about itself."""
+
+    as_json: bool = False
+
+
+def json_option(command: _Command) -> _Command:
+    """Give a command ``--json`` (parameter ``as_json``): one JSON document on stdout."""
+
+    def remember(ctx: click.Context, _parameter: click.Parameter, value: bool) -> bool:
+        state = ctx.find_object(CliState)
+        if state is not None:
+            state.as_json = value
+        return value
+
+    option = click.option(
+        "--json", "as_json", is_flag=True, callback=remember, help="Answer in JSON."
+    )
+    return option(command)
+
+
+def print_json(value: object) -> None:
+    """One JSON document on a line of its own."""
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+def fault_object(fault: VendingError) -> dict[str, dict[str, str]]:
+    """A fault as every JSON answer gives it."""
+    return {"error": {"code": fault.code, "message": str(fault)}}
+
+
+def report_fault(fault: VendingError, *, as_json: bool) -> int:
+    """Print a fault for its reader and give the exit status of its family."""
+    if as_json:
+        print_json(fault_object(fault))
+    else:
+        error_console.print(f"[red]error[/red] [dim]{fault.code}[/dim]  ", end="")
+        error_console.print(str(fault), markup=False)
+    return _EXIT_STATUS[fault.family]
