@@ -1,0 +1,115 @@
+"""What the clerks' commands share: which shop, who stands at which till, how money is typed."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+import vending
+
+if TYPE_CHECKING:
+    from vending import Meter, Shop
+
+DEFAULT_DATABASE: Final = "sqlite:///meterhouse.db"
+LOG_LEVEL_VARIABLE: Final = "METERHOUSE_LOG_LEVEL"
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def database_option(command: _Command) -> _Command:
+    """Give a command ``--database`` (parameter ``database``)."""
+    return click.option(
+        "--database",
+        metavar="URL",
+        envvar="METERHOUSE_DATABASE_URL",
+        default=DEFAULT_DATABASE,
+        show_default=True,
+        show_envvar=True,
+        help="The shop's database: sqlite:///FILE or postgresql://USER@HOST/NAME.",
+    )(command)
+
+
+def operator_option(command: _Command) -> _Command:
+    """Give a command ``--operator``, whom receipts and audit lines name."""
+    return click.option(
+        "--operator",
+        envvar="METERHOUSE_OPERATOR",
+        default=_login_name,
+        show_default="your login name",
+        show_envvar=True,
+        help="Who stands at the till.",
+    )(command)
+
+
+def terminal_option(command: _Command) -> _Command:
+    """Give a command ``--terminal``, which receipts name."""
+    return click.option(
+        "--terminal",
+        envvar="METERHOUSE_TERMINAL",
+        default="1",
+        show_default=True,
+        show_envvar=True,
+        help="Which till it is.",
+    )(command)
+
+
+@contextmanager
+def open_shop(database: str) -> Iterator[Shop]:
+    """The shop, for the length of a command."""
+    configure_logs()
+    with vending.Shop.open(database) as shop:
+        yield shop
+
+
+def configure_logs() -> None:
+    """Log to standard error, warnings and worse; METERHOUSE_LOG_LEVEL=info shows every sale.
+
+    Standard output belongs to receipts and JSON.
+    """
+    import logging
+
+    import structlog
+
+    levels = logging.getLevelNamesMapping()
+    wanted = os.environ.get(LOG_LEVEL_VARIABLE, "warning").upper()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(levels.get(wanted, logging.WARNING)),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def meter_object(meter: Meter) -> dict[str, Any]:
+    """A meter as JSON answers give it."""
+    return {
+        "meter": meter.number,
+        "meter_pan": str(meter.pan),
+        "customer": meter.customer,
+        "location": meter.location,
+        "blocked": meter.blocked,
+        "ea": int(meter.algorithm),
+        "sgc": meter.key.sgc,
+        "krn": meter.key.krn,
+        "key_type": int(meter.key.key_type),
+        "tariff_index": meter.key.tariff_index,
+        "base_year": int(meter.key.base_date),
+        "ken": meter.key.ken,
+    }
+
+
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return ""

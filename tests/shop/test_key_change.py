@@ -1,0 +1,142 @@
+"""Key changes: the tokens, the way out of an old base date, what is sold afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from tests.shop.conftest import Clock
+from vending import KeyChangeRequest, Meter, NewMeter, Outcome, PublicTestKeys, Shop, VendRequest
+from vending.errors import VendingError
+from vending.shop.faults import KeyChangeRequiredError
+from vending.sts import KeySection, KeyType, assemble, tid_at
+
+KEYS = PublicTestKeys()
+
+
+def _fault(shop: Shop, number: str, message_id: str = "k1", **changes: object) -> VendingError:
+    request = KeyChangeRequest("kiosk", message_id, number, **changes)  # type: ignore[arg-type]
+    result = shop.key_change(request)
+    assert result.outcome is Outcome.FAILED
+    assert result.fault is not None
+    return result.fault
+
+
+@pytest.mark.parametrize(("algorithm", "count"), [(11, 4), (7, 2)])
+def test_the_set_put_together_by_a_meter_is_the_new_key(
+    shop: Shop, new_number: Callable[[], str], algorithm: int, count: int
+) -> None:
+    meter = shop.add_meter(NewMeter(new_number(), algorithm=algorithm))
+    receipt = shop.key_change(
+        KeyChangeRequest("kiosk", "k1", meter.number, krn=2, tariff_index="07", ken=200)
+    ).require_done()
+    assert len(receipt.tokens) == count
+    sections: dict[int, KeySection] = {}
+    for token in receipt.tokens:
+        decoded = KEYS.read_token(token.digits, meter.attributes())
+        assert decoded.crc_ok
+        assert isinstance(decoded.content, KeySection)
+        sections[decoded.subclass] = decoded.content
+    change = assemble(sections, meter.algorithm.key_bits)
+    assert change is not None
+    assert (change.krn, change.tariff_index, change.ken) == (2, "07", 200)
+    assert change.key_type is KeyType.UNIQUE
+    assert not change.rollover
+    new_key, _ = KEYS._unlocked(shop.meter(meter.number).attributes())
+    assert change.new_key == new_key
+
+
+def test_from_then_on_tokens_are_made_under_the_new_key(shop: Shop, meter: Meter) -> None:
+    before = shop.vend(VendRequest("kiosk", "1", meter.number, 5_000)).require_done()
+    shop.key_change(KeyChangeRequest("kiosk", "k1", meter.number, krn=2)).require_done()
+    after = shop.vend(VendRequest("kiosk", "2", meter.number, 5_000)).require_done()
+    changed = shop.meter(meter.number)
+    assert after.meter.key.krn == 2
+    assert KEYS.read_token(after.token, changed.attributes()).crc_ok
+    assert not KEYS.read_token(after.token, meter.attributes()).crc_ok
+    assert before.tokens[0].tid is not None
+    assert after.tokens[0].tid == before.tokens[0].tid + 1
+    # an old token is still known as ours, under the key that it was made for
+    assert shop.verify_token(meter.number, before.token).decoded.crc_ok
+
+
+def test_a_receipt_numbers_the_tokens_in_entry_order(shop: Shop, meter: Meter) -> None:
+    receipt = shop.key_change(KeyChangeRequest("kiosk", "k1", meter.number, krn=2)).require_done()
+    assert [token.name for token in receipt.tokens] == [
+        f"Key change: enter {place}" for place in ("1st", "2nd", "3rd", "last")
+    ]
+    assert "bought earlier first" in receipt.messages[0]
+    assert receipt.payment is None
+    assert receipt.meter.new_key is not None
+    assert (receipt.meter.key.krn, receipt.meter.new_key.krn) == (1, 2)
+
+
+def test_a_repeated_request_gives_the_same_tokens(shop: Shop, meter: Meter) -> None:
+    request = KeyChangeRequest("kiosk", "k1", meter.number, krn=2)
+    first, again = shop.key_change(request), shop.key_change(request)
+    assert first.response == again.response
+    assert again.replayed
+    assert shop.statement().key_changes == 1
+
+
+@pytest.mark.parametrize("algorithm", [7, 11])
+def test_a_meter_on_base_date_1993_gets_credit_only_after_a_key_change(
+    shop: Shop, new_number: Callable[[], str], clock: Clock, algorithm: int
+) -> None:
+    old = shop.add_meter(NewMeter(new_number(), base_year=1993, algorithm=algorithm))
+    refused = shop.vend(VendRequest("kiosk", "1", old.number, 5_000))
+    assert isinstance(refused.fault, KeyChangeRequiredError)
+    assert f"meterhouse vend key-change {old.number} --base-year 2014" in str(refused.fault)
+    with pytest.raises(KeyChangeRequiredError):
+        shop.trial_vend(old.number, 5_000)
+    changed = shop.key_change(
+        KeyChangeRequest("kiosk", "k1", old.number, base_year=2014)
+    ).require_done()
+    first = KEYS.read_token(changed.tokens[0].digits, old.attributes()).content
+    assert getattr(first, "rollover", None) is True
+    sold = shop.vend(VendRequest("kiosk", "2", old.number, 5_000)).require_done()
+    meter = shop.meter(old.number)
+    assert sold.tokens[0].tid == tid_at(clock.now, meter.key.base_date)
+    assert KEYS.read_token(sold.token, meter.attributes()).crc_ok
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({}, "key_unchanged"),
+        ({"krn": 1}, "key_unchanged"),
+        ({"krn": 3}, "supply_group_not_authorised"),
+        ({"sgc": "123456"}, "supply_group_not_authorised"),
+        ({"sgc": "12345"}, "invalid_value"),
+        ({"krn": 10}, "invalid_value"),
+        ({"ken": 256}, "invalid_value"),
+        ({"tariff_index": "7"}, "invalid_value"),
+        ({"base_year": 2000}, "invalid_value"),
+        ({"base_year": 1993}, "key_change"),
+        ({"base_year": 2035}, "tid_range"),
+        ({"key_type": 0}, "key_type"),
+    ],
+)
+def test_key_changes_that_cannot_be_are_refused(
+    shop: Shop, meter: Meter, changes: Mapping[str, object], code: str
+) -> None:
+    assert _fault(shop, meter.number, **changes).code == code
+    assert shop.meter(meter.number) == meter
+    assert shop.statement().key_changes == 0
+
+
+def test_a_meter_may_return_to_a_key_that_it_had_and_its_identifiers_still_grow(
+    shop: Shop, meter: Meter
+) -> None:
+    tids = []
+    for number, krn in enumerate((2, 1, 2), 1):
+        sold = shop.vend(VendRequest("kiosk", f"s{number}", meter.number, 5_000)).require_done()
+        tids.append(sold.tokens[0].tid)
+        shop.key_change(
+            KeyChangeRequest("kiosk", f"k{number}", meter.number, krn=krn)
+        ).require_done()
+    last = shop.vend(VendRequest("kiosk", "s4", meter.number, 5_000)).require_done()
+    tids.append(last.tokens[0].tid)
+    assert tids[0] is not None
+    assert tids == list(range(tids[0], tids[0] + 4))

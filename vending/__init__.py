@@ -1,0 +1,90 @@
+"""Prepayment vending: the library that a shop or a payment kiosk uses.
+
+    from vending import NewMeter, Price, Shop, Utility, VendRequest
+
+``vending.sts`` is the token engine, pure and usable alone: what is named here is imported only
+when it is used, so that the engine comes without a database.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from vending.shop.books import Tender
+    from vending.shop.meters import Meter, MeterKey, NewMeter
+    from vending.shop.money import Currency
+    from vending.shop.price import Price, Quote
+    from vending.shop.receipt import Receipt
+    from vending.shop.receipt_text import receipt_text
+    from vending.shop.requests import (
+        KeyChangeRequest,
+        Outcome,
+        TrialVend,
+        VendRequest,
+        VendResult,
+        VerifiedToken,
+    )
+    from vending.shop.security import PublicTestKeys, SecurityModule
+    from vending.shop.settings import Utility
+    from vending.shop.shop import Shop
+    from vending.shop.statement import Statement
+
+__all__ = [
+    "Currency",
+    "KeyChangeRequest",
+    "Meter",
+    "MeterKey",
+    "NewMeter",
+    "Outcome",
+    "Price",
+    "PublicTestKeys",
+    "Quote",
+    "Receipt",
+    "SecurityModule",
+    "Shop",
+    "Statement",
+    "Tender",
+    "TrialVend",
+    "Utility",
+    "VendRequest",
+    "VendResult",
+    "VerifiedToken",
+    "receipt_text",
+]
+
+_HOME: Final = {
+    name: f"vending.shop.{module}"
+    for module, names in {
+        "books": ("Tender",),
+        "meters": ("Meter", "MeterKey", "NewMeter"),
+        "money": ("Currency",),
+        "price": ("Price", "Quote"),
+        "receipt": ("Receipt",),
+        "receipt_text": ("receipt_text",),
+        "requests": (
+            "KeyChangeRequest",
+            "Outcome",
+            "TrialVend",
+            "VendRequest",
+            "VendResult",
+            "VerifiedToken",
+        ),
+        "security": ("PublicTestKeys", "SecurityModule"),
+        "settings": ("Utility",),
+        "shop": ("Shop",),
+        "statement": ("Statement",),
+    }.items()
+    for name in names
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

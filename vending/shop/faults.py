@@ -1,0 +1,212 @@
+"""Faults of the shop: one class and one stable code each.
+
+Business faults are answers: they are stored under the message id and given again when the
+request is repeated.  Protocol and system faults are not; after a system fault asking again
+with the same message id is safe.  No message holds a key or a full token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar, Final
+
+from storage import errors as storage_errors
+from vending.errors import FaultFamily, VendingError
+
+
+class ShopError(VendingError):
+    """Any fault of the shop."""
+
+    code: ClassVar[str] = "shop_error"
+
+
+# --- business: the clerk can put it right ---------------------------------------------------
+
+
+class UnknownMeterError(ShopError):
+    """No meter of this number is registered."""
+
+    code: ClassVar[str] = "unknown_meter"
+
+
+class MeterExistsError(ShopError):
+    """The meter is registered already."""
+
+    code: ClassVar[str] = "meter_exists"
+
+
+class MeterBlockedError(ShopError):
+    """The utility has blocked sales to this meter."""
+
+    code: ClassVar[str] = "meter_blocked"
+
+
+class BelowMinimumError(ShopError):
+    """The amount is below the shop's minimum, or buys less than 0.1 kWh."""
+
+    code: ClassVar[str] = "below_minimum"
+
+
+class AboveMaximumError(ShopError):
+    """The amount is above the shop's maximum, or buys more than a token can carry."""
+
+    code: ClassVar[str] = "above_maximum"
+
+
+class AmountFormatError(ShopError):
+    """An amount of money was written in a way that cannot be read without doubt."""
+
+    code: ClassVar[str] = "amount_format"
+
+
+class NoPriceError(ShopError):
+    """No price is valid yet at this moment."""
+
+    code: ClassVar[str] = "no_price"
+
+
+class KeyChangeRequiredError(ShopError):
+    """The meter's key cannot carry a token of today; a key change is the way out."""
+
+    code: ClassVar[str] = "key_change_required"
+
+
+class KeyUnchangedError(ShopError):
+    """The meter has the key already that it should be changed to."""
+
+    code: ClassVar[str] = "key_unchanged"
+
+
+class KeyTypeError(ShopError):
+    """Under a key of this type the meter takes no credit, or the key may not be given out."""
+
+    code: ClassVar[str] = "key_type"
+
+
+class SupplyGroupNotAuthorisedError(ShopError):
+    """The security module holds no key of this supply group and revision."""
+
+    code: ClassVar[str] = "supply_group_not_authorised"
+
+
+class UnknownReceiptError(ShopError):
+    """No receipt of this number was issued here."""
+
+    code: ClassVar[str] = "unknown_receipt"
+
+
+class UnknownMessageError(ShopError):
+    """Nothing was ever sold or refused under this message id."""
+
+    code: ClassVar[str] = "unknown_message"
+
+
+class InvalidSettingError(ShopError):
+    """A setting of the shop has the wrong form or lies outside of its range."""
+
+    code: ClassVar[str] = "invalid_setting"
+
+
+# --- protocol: the calling program has to be put right --------------------------------------
+
+
+class RequestFormatError(ShopError):
+    """A request's field has the wrong form."""
+
+    code: ClassVar[str] = "request_format"
+    family: ClassVar[FaultFamily] = FaultFamily.PROTOCOL
+
+
+class MessageConflictError(ShopError):
+    """The message id was used before, for another request."""
+
+    code: ClassVar[str] = "message_conflict"
+    family: ClassVar[FaultFamily] = FaultFamily.PROTOCOL
+
+
+# --- system: the operator has to act --------------------------------------------------------
+
+
+class ShopSystemError(ShopError):
+    """Any fault of the installation.  Nothing was sold, unless the class says otherwise."""
+
+    code: ClassVar[str] = "shop_system_error"
+    family: ClassVar[FaultFamily] = FaultFamily.SYSTEM
+
+
+class DatabaseUrlError(ShopSystemError):
+    """The database's URL cannot be read."""
+
+    code: ClassVar[str] = storage_errors.DatabaseUrlError.code
+
+
+class DatabaseMissingError(ShopSystemError):
+    """There is no shop at this database."""
+
+    code: ClassVar[str] = storage_errors.DatabaseMissingError.code
+
+
+class DatabaseExistsError(ShopSystemError):
+    """There is something already where a shop was to be made."""
+
+    code: ClassVar[str] = storage_errors.DatabaseExistsError.code
+
+
+class DatabaseVersionError(ShopSystemError):
+    """The database is of another version than this program."""
+
+    code: ClassVar[str] = storage_errors.DatabaseVersionError.code
+
+
+class DatabaseUnavailableError(ShopSystemError):
+    """The database does not answer; nothing was written, asking again is safe."""
+
+    code: ClassVar[str] = storage_errors.DatabaseUnavailableError.code
+
+
+class DatabaseInvariantError(ShopSystemError):
+    """The database refused to break one of its rules; nothing was written."""
+
+    code: ClassVar[str] = storage_errors.InvariantError.code
+
+
+class OutcomeUnknownError(ShopSystemError):
+    """Sold or not sold, it cannot be told: ask again with the same message id."""
+
+    code: ClassVar[str] = "outcome_unknown"
+
+
+_OF_STORAGE: Final[dict[type[storage_errors.StorageError], type[ShopSystemError]]] = {
+    storage_errors.DatabaseUrlError: DatabaseUrlError,
+    storage_errors.DatabaseMissingError: DatabaseMissingError,
+    storage_errors.DatabaseExistsError: DatabaseExistsError,
+    storage_errors.DatabaseVersionError: DatabaseVersionError,
+    storage_errors.DatabaseUnavailableError: DatabaseUnavailableError,
+    storage_errors.InvariantError: DatabaseInvariantError,
+    storage_errors.CommitUnknownError: OutcomeUnknownError,
+}
+
+
+@contextmanager
+def storage_faults() -> Iterator[None]:
+    """Faults of the storage room as faults of this one, so that callers catch one root."""
+    try:
+        yield
+    except storage_errors.StorageError as fault:
+        raise _OF_STORAGE.get(type(fault), ShopSystemError)(str(fault)) from fault
+
+
+def fault_of(code: str, message: str) -> VendingError:
+    """A stored refusal as the exception that it was.
+
+    A code that this version does not know (stored by a newer one) becomes a `ShopError`.
+    """
+    return _by_code(VendingError).get(code, ShopError)(message)
+
+
+def _by_code(root: type[VendingError]) -> dict[str, type[VendingError]]:
+    classes = {root.code: root}
+    for subclass in root.__subclasses__():
+        classes |= _by_code(subclass)
+    return classes

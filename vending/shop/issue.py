@@ -1,0 +1,115 @@
+"""Writing down what is given out: the rows of a receipt and of its tokens, and its parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select
+
+from vending.shop.meters import Meter, MeterKey
+from vending.shop.receipt import KeyPart, MeterPart, ReceiptKind, SellerPart
+from vending.shop.settings import Utility
+from vending.shop.tables import receipts, tokens
+
+
+@dataclass(frozen=True, slots=True)
+class MadeToken:
+    """A token as it is stored."""
+
+    token_class: int
+    subclass: int
+    digits: str
+    tid: int | None = None
+    units: int = 0
+
+
+def store_receipt(
+    connection: Connection,
+    *,
+    client: str,
+    message_id: str,
+    kind: ReceiptKind,
+    meter: Meter,
+    issued_at: datetime,
+    made: tuple[MadeToken, ...],
+    tendered_minor: int = 0,
+    change_minor: int = 0,
+    transaction_id: int | None = None,
+) -> int:
+    """Write a receipt and its tokens, in entry order; gives the receipt's number."""
+    receipt_no: int = connection.execute(
+        insert(receipts).returning(receipts.c.receipt_no),
+        {
+            "client": client,
+            "message_id": message_id,
+            "kind": kind.value,
+            "meter_id": meter.meter_id,
+            "issued_at": issued_at,
+            "tendered_minor": tendered_minor,
+            "change_minor": change_minor,
+            "units": sum(token.units for token in made),
+            "transaction_id": transaction_id,
+        },
+    ).scalar_one()
+    connection.execute(
+        insert(tokens),
+        [
+            {
+                "receipt_no": receipt_no,
+                "position": position,
+                "meter_id": meter.meter_id,
+                "meter_key_id": meter.key_id,
+                "base_year": int(meter.key.base_date),
+                "token_class": token.token_class,
+                "subclass": token.subclass,
+                "tid": token.tid,
+                "units": token.units,
+                "digits": token.digits,
+            }
+            for position, token in enumerate(made, 1)
+        ],
+    )
+    return receipt_no
+
+
+def last_purchase(connection: Connection, meter: Meter) -> datetime | None:
+    """When credit was last sold to a meter."""
+    moment: datetime | None = connection.scalar(
+        select(receipts.c.issued_at)
+        .where(receipts.c.meter_id == meter.meter_id, receipts.c.kind == ReceiptKind.CREDIT.value)
+        .order_by(receipts.c.receipt_no.desc())
+        .limit(1)
+    )
+    return moment
+
+
+def seller_part(utility: Utility, terminal: str, operator: str) -> SellerPart:
+    """Who sells, for a receipt."""
+    return SellerPart(
+        utility.name, utility.address, utility.tax_number, utility.vendor, terminal, operator
+    )
+
+
+def meter_part(meter: Meter, new_key: MeterKey | None = None) -> MeterPart:
+    """For which meter, for a receipt."""
+    return MeterPart(
+        number=meter.number,
+        algorithm=int(meter.algorithm),
+        customer=meter.customer,
+        location=meter.location,
+        key=key_part(meter.key),
+        new_key=None if new_key is None else key_part(new_key),
+    )
+
+
+def key_part(key: MeterKey) -> KeyPart:
+    """A key's attributes, for a receipt."""
+    return KeyPart(
+        sgc=key.sgc,
+        krn=key.krn,
+        key_type=int(key.key_type),
+        tariff_index=key.tariff_index,
+        base_year=int(key.base_date),
+        ken=key.ken,
+    )

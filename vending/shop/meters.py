@@ -1,0 +1,301 @@
+"""Meters and the keys in them.
+
+A meter is known by the number on its face (the DRN).  Its key is described by what it is
+derived from; the key itself is nowhere here.  One key is in use at a time, and the row of the
+meter is locked while a token is made for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, insert, select, update
+
+from vending.shop.faults import KeyTypeError, MeterExistsError, UnknownMeterError
+from vending.shop.security import TEST_SUPPLY_GROUP
+from vending.shop.settings import require_line
+from vending.shop.tables import meter_keys, meters
+from vending.sts import (
+    BaseDate,
+    EncryptionAlgorithm,
+    InvalidValueError,
+    KeyAttributes,
+    KeyExpiry,
+    KeyRevision,
+    KeyType,
+    MeterPan,
+    SupplyGroupCode,
+    TariffIndex,
+    parse_base_date,
+    parse_key_expiry,
+    parse_key_revision,
+    parse_key_type,
+    parse_supply_group_code,
+    parse_tariff_index,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MeterKey:
+    """What a meter's decoder key depends on besides the meter and the vending key."""
+
+    sgc: SupplyGroupCode
+    krn: KeyRevision
+    key_type: KeyType
+    tariff_index: TariffIndex
+    base_date: BaseDate
+    ken: KeyExpiry
+
+    @classmethod
+    def checked(
+        cls, *, sgc: str, krn: int, key_type: int, tariff_index: str, base_year: int, ken: int
+    ) -> MeterKey:
+        """Read plain values.
+
+        Raises:
+            InvalidValueError: a value out of its range.
+            KeyTypeError: an initialisation key (KT 0), which never leaves the factory.
+        """
+        key_type = parse_key_type(key_type)
+        if key_type is KeyType.INITIALISATION:
+            raise KeyTypeError("Initialisation keys (KT 0) never leave the factory.")
+        return cls(
+            parse_supply_group_code(sgc),
+            parse_key_revision(krn),
+            key_type,
+            parse_tariff_index(tariff_index),
+            parse_base_date(base_year),
+            parse_key_expiry(ken),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NewMeter:
+    """A meter to register.  The defaults are the public test group's."""
+
+    number: str
+    """11 or 13 digits as printed on the meter; spaces and dashes are ignored."""
+    customer: str = ""
+    location: str = ""
+    algorithm: int = EncryptionAlgorithm.MISTY1
+    """EA: 7 (STA) or 11 (MISTY1)."""
+    sgc: str = TEST_SUPPLY_GROUP
+    krn: int = 1
+    key_type: int = KeyType.UNIQUE
+    tariff_index: str = "01"
+    base_year: int = BaseDate.Y2014
+    ken: int = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """A registered meter."""
+
+    meter_id: int
+    pan: MeterPan
+    algorithm: EncryptionAlgorithm
+    customer: str
+    location: str
+    blocked: str | None
+    """Why sales to it are blocked; None when they are not."""
+    key_id: int
+    """Which of its keys is in use."""
+    key: MeterKey
+
+    @property
+    def number(self) -> str:
+        """The number on the meter's face."""
+        return self.pan.drn
+
+    def attributes(self, key: MeterKey | None = None) -> KeyAttributes:
+        """What the security module needs to know for the key in use, or for another one."""
+        key = key or self.key
+        return KeyAttributes(
+            meter_pan=self.pan,
+            sgc=key.sgc,
+            krn=key.krn,
+            key_type=key.key_type,
+            tariff_index=key.tariff_index,
+            base_date=key.base_date,
+            algorithm=self.algorithm,
+        )
+
+
+def insert_meter(connection: Connection, new: NewMeter, added_at: datetime) -> Meter:
+    """Register a meter with the key that is in it.
+
+    Raises:
+        CheckDigitError: the number was mistyped; the message names the digit.
+        InvalidValueError: a value out of its range.
+        MeterExistsError: it is registered already.
+    """
+    pan = MeterPan.from_drn(new.number)
+    key = MeterKey.checked(
+        sgc=new.sgc,
+        krn=new.krn,
+        key_type=new.key_type,
+        tariff_index=new.tariff_index,
+        base_year=new.base_year,
+        ken=new.ken,
+    )
+    algorithm = _algorithm(new.algorithm)
+    require_line("The customer's name", new.customer)
+    require_line("The location", new.location)
+    if connection.scalar(select(meters.c.meter_id).where(meters.c.number == pan.drn)) is not None:
+        raise MeterExistsError(f"Meter {pan.drn} is registered already.")
+    meter_id: int = connection.execute(
+        insert(meters).returning(meters.c.meter_id),
+        {
+            "number": pan.drn,
+            "algorithm": int(algorithm),
+            "customer": new.customer,
+            "location": new.location,
+            "added_at": added_at,
+        },
+    ).scalar_one()
+    key_id = insert_key(connection, meter_id, key, state="in_use")
+    return Meter(meter_id, pan, algorithm, new.customer, new.location, None, key_id, key)
+
+
+def insert_key(connection: Connection, meter_id: int, key: MeterKey, *, state: str) -> int:
+    """Write down a key of a meter; gives its id."""
+    key_id: int = connection.execute(
+        insert(meter_keys).returning(meter_keys.c.meter_key_id),
+        {"meter_id": meter_id, "state": state, **_key_columns(key)},
+    ).scalar_one()
+    return key_id
+
+
+def key_id_of(connection: Connection, meter_id: int, key: MeterKey) -> int | None:
+    """The id of a key that the meter has had before, or None."""
+    same = [meter_keys.c[name] == value for name, value in _key_columns(key).items()]
+    key_id: int | None = connection.scalar(
+        select(meter_keys.c.meter_key_id).where(meter_keys.c.meter_id == meter_id, *same)
+    )
+    return key_id
+
+
+def replace_key(connection: Connection, old_key_id: int, new_key_id: int) -> None:
+    """From now on tokens are made under the new key."""
+    for key_id, state in ((old_key_id, "replaced"), (new_key_id, "in_use")):
+        connection.execute(
+            update(meter_keys).where(meter_keys.c.meter_key_id == key_id).values(state=state)
+        )
+
+
+def find_meter(connection: Connection, number: str, *, lock: bool = False) -> Meter:
+    """Look a meter up by the number on its face.
+
+    Args:
+        connection: in any transaction; a write transaction for ``lock``.
+        number: 11 or 13 digits; spaces and dashes are ignored.
+        lock: keep others from making tokens for it until this transaction ends (PostgreSQL;
+            a SQLite write transaction is alone anyway).
+
+    Raises:
+        CheckDigitError, InvalidValueError: not a meter number.
+        UnknownMeterError: not registered.
+    """
+    pan = MeterPan.from_drn(number)
+    if lock:
+        connection.execute(
+            select(meters.c.meter_id)
+            .where(meters.c.number == pan.drn)
+            .with_for_update(key_share=True)
+        )
+    row = connection.execute(_with_key().where(meters.c.number == pan.drn)).one_or_none()
+    if row is None:
+        raise UnknownMeterError(
+            f"Meter {pan.drn} is not registered here: compare the number with the meter's face, "
+            "or register it first."
+        )
+    return _meter(row)
+
+
+def list_meters(connection: Connection, after: str, limit: int) -> list[Meter]:
+    """The next ``limit`` meters by number, beginning behind the number ``after``."""
+    rows = connection.execute(
+        _with_key().where(meters.c.number > after).order_by(meters.c.number).limit(limit)
+    )
+    return [_meter(row) for row in rows]
+
+
+def keys_of(connection: Connection, meter_id: int) -> list[MeterKey]:
+    """All keys a meter has had: the one in use first, then the latest."""
+    rows = connection.execute(
+        select(meter_keys)
+        .where(meter_keys.c.meter_id == meter_id)
+        .order_by((meter_keys.c.state == "in_use").desc(), meter_keys.c.meter_key_id.desc())
+    )
+    return [_key(row) for row in rows]
+
+
+def set_blocked(connection: Connection, meter_id: int, reason: str | None) -> None:
+    """Block sales to a meter for a reason, or open them again (None)."""
+    connection.execute(update(meters).where(meters.c.meter_id == meter_id).values(blocked=reason))
+
+
+def _with_key() -> Select[Any]:
+    return select(
+        meters.c.meter_id,
+        meters.c.number,
+        meters.c.algorithm,
+        meters.c.customer,
+        meters.c.location,
+        meters.c.blocked,
+        meter_keys.c.meter_key_id,
+        meter_keys.c.sgc,
+        meter_keys.c.krn,
+        meter_keys.c.key_type,
+        meter_keys.c.tariff_index,
+        meter_keys.c.base_year,
+        meter_keys.c.ken,
+    ).join(
+        meter_keys,
+        (meter_keys.c.meter_id == meters.c.meter_id) & (meter_keys.c.state == "in_use"),
+    )
+
+
+def _meter(row: Row[Any]) -> Meter:
+    return Meter(
+        meter_id=row.meter_id,
+        pan=MeterPan.from_drn(row.number),
+        algorithm=EncryptionAlgorithm(row.algorithm),
+        customer=row.customer,
+        location=row.location,
+        blocked=row.blocked,
+        key_id=row.meter_key_id,
+        key=_key(row),
+    )
+
+
+def _key(row: Row[Any]) -> MeterKey:
+    return MeterKey(
+        SupplyGroupCode(row.sgc),
+        KeyRevision(row.krn),
+        KeyType(row.key_type),
+        TariffIndex(row.tariff_index),
+        BaseDate(row.base_year),
+        KeyExpiry(row.ken),
+    )
+
+
+def _key_columns(key: MeterKey) -> dict[str, int | str]:
+    return {
+        "sgc": key.sgc,
+        "krn": key.krn,
+        "key_type": int(key.key_type),
+        "tariff_index": key.tariff_index,
+        "base_year": int(key.base_date),
+        "ken": key.ken,
+    }
+
+
+def _algorithm(number: int) -> EncryptionAlgorithm:
+    if number not in (EncryptionAlgorithm.STA, EncryptionAlgorithm.MISTY1):
+        raise InvalidValueError(
+            f"Encryption algorithm {number!r} is not supported; use 7 (STA) or 11 (MISTY1)."
+        )
+    return EncryptionAlgorithm(number)

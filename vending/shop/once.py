@@ -1,0 +1,147 @@
+"""One message id, one outcome (specs/vending.md, invariant 1).
+
+The id is stored before anything else happens.  If it is there already, with the same request,
+the stored answer is given byte for byte; with another request it is a conflict.  A refusal by
+a rule undoes what was begun and is stored as the answer; a fault of the system undoes
+everything, the id too, so that asking again starts afresh.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, select, update
+
+from storage.engine import insert_if_new, writing
+from vending.errors import FaultFamily, VendingError
+from vending.shop.faults import MessageConflictError, OutcomeUnknownError, UnknownMessageError
+from vending.shop.receipt import Receipt
+from vending.shop.requests import Outcome, VendResult, canonical_json
+from vending.shop.tables import requests
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request as this module sees it."""
+
+    client: str
+    message_id: str
+    operation: str
+    essence: dict[str, Any]
+
+    @property
+    def sha256(self) -> bytes:
+        """The same for the same request, whoever repeats it."""
+        return hashlib.sha256(canonical_json([self.operation, self.essence])).digest()
+
+
+def answer_once(
+    engine: Engine,
+    question: Question,
+    received_at: datetime,
+    work: Callable[[Connection], Receipt],
+) -> VendResult:
+    """Do the work in one write transaction, or repeat what was answered before.
+
+    Args:
+        engine: the shop's database.
+        question: which request.
+        received_at: now.
+        work: everything that the request takes; raises business faults to refuse.
+
+    Raises:
+        MessageConflictError: the id stands for another request.
+        StorageError: of `storage.engine.writing`.
+        VendingError: a protocol or system fault from ``work``; nothing was stored.
+    """
+    with writing(engine) as connection:
+        stored = _stored(connection, question.client, question.message_id)
+        if stored is None and not _begin(connection, question, received_at):
+            stored = _stored(connection, question.client, question.message_id)
+        if stored is not None:
+            return _repeated(stored, question)
+        response = _answer(connection, question, work)
+    return VendResult.stored(question.client, question.message_id, response, replayed=False)
+
+
+def stored_answer(connection: Connection, client: str, message_id: str) -> VendResult:
+    """What was answered under an id.
+
+    Raises:
+        UnknownMessageError: nothing was sold or refused under it.
+        OutcomeUnknownError: it is being worked on.
+    """
+    stored = _stored(connection, client, message_id)
+    if stored is None:
+        raise UnknownMessageError(
+            f"Nothing was sold or refused under message id {message_id} of client {client}. "
+            "If it was asked for, ask again with the same id: that is safe."
+        )
+    return _result(stored)
+
+
+def _stored(connection: Connection, client: str, message_id: str) -> Row[Any] | None:
+    return connection.execute(
+        select(requests).where(requests.c.client == client, requests.c.message_id == message_id)
+    ).one_or_none()
+
+
+def _begin(connection: Connection, question: Question, received_at: datetime) -> bool:
+    return insert_if_new(
+        connection,
+        requests,
+        {
+            "client": question.client,
+            "message_id": question.message_id,
+            "operation": question.operation,
+            "request_sha256": question.sha256,
+            "received_at": received_at,
+        },
+    )
+
+
+def _repeated(stored: Row[Any], question: Question) -> VendResult:
+    if bytes(stored.request_sha256) != question.sha256:
+        raise MessageConflictError(
+            f"Message id {question.message_id} of client {question.client} was used before, for "
+            "another request; nothing was done now. Give each request an id of its own."
+        )
+    return _result(stored)
+
+
+def _result(stored: Row[Any]) -> VendResult:
+    if stored.response is None:
+        raise OutcomeUnknownError(
+            f"Message id {stored.message_id} is still being worked on: ask again with it."
+        )
+    return VendResult.stored(
+        stored.client, stored.message_id, bytes(stored.response), replayed=True
+    )
+
+
+def _answer(
+    connection: Connection, question: Question, work: Callable[[Connection], Receipt]
+) -> bytes:
+    answer: dict[str, Any] = {"client": question.client, "message_id": question.message_id}
+    try:
+        with connection.begin_nested():
+            receipt = work(connection)
+    except VendingError as fault:
+        if fault.family is not FaultFamily.BUSINESS:
+            raise
+        outcome = Outcome.FAILED
+        answer["error"] = {"code": fault.code, "message": str(fault)}
+    else:
+        outcome = Outcome.DONE
+        answer["receipt"] = receipt.to_json()
+    response = canonical_json({"outcome": outcome.value, **answer})
+    connection.execute(
+        update(requests)
+        .where(requests.c.client == question.client, requests.c.message_id == question.message_id)
+        .values(outcome=outcome.value, response=response)
+    )
+    return response

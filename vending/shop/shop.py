@@ -1,0 +1,415 @@
+"""The shop: every operation of the counter."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Final, Self
+
+import structlog
+from sqlalchemy import Connection, Engine
+
+from storage import audit
+from storage.engine import open_engine, reading, writing
+from storage.migrate import create_schema, require_current, require_ours, upgrade_schema
+from vending.shop.copies import latest_receipt, make_copy
+from vending.shop.faults import (
+    OutcomeUnknownError,
+    RequestFormatError,
+    storage_faults,
+)
+from vending.shop.key_change import change_key
+from vending.shop.meters import (
+    Meter,
+    NewMeter,
+    find_meter,
+    insert_meter,
+    list_meters,
+    set_blocked,
+)
+from vending.shop.once import Question, answer_once, stored_answer
+from vending.shop.price import Price
+from vending.shop.receipt import Receipt
+from vending.shop.requests import (
+    KeyChangeRequest,
+    Outcome,
+    TrialVend,
+    VendRequest,
+    VendResult,
+    VerifiedToken,
+)
+from vending.shop.sale import sell_credit, try_sale
+from vending.shop.security import PublicTestKeys, SecurityModule
+from vending.shop.settings import Utility, add_price, load_utility, require_line, store_utility
+from vending.shop.statement import Statement, make_statement
+from vending.shop.verify import verify
+
+log = structlog.get_logger("vending.shop")
+
+_RND_VALUES: Final = 16
+_LIST_MAX: Final = 1_000
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _random_bits() -> int:
+    return secrets.randbelow(_RND_VALUES)
+
+
+class Shop:
+    """A counter that sells prepayment tokens.
+
+    Make one with `Shop.create`, then `Shop.open`.  It may be used from several threads, and
+    several processes may open the same database.
+
+    Args:
+        engine: the database, of the right version.
+        security: where keys live; the public test keys unless another is given.
+        now: the clock; an aware time.
+        rnd: 4 random bits (0-15).
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        security: SecurityModule | None = None,
+        now: Callable[[], datetime] = _utc_now,
+        rnd: Callable[[], int] = _random_bits,
+    ) -> None:
+        self._engine: Final = engine
+        self._security: Final[SecurityModule] = security or PublicTestKeys()
+        self._clock: Final = now
+        self._rnd: Final = rnd
+        with self._reading() as connection:
+            require_current(connection)
+            self.utility: Final = load_utility(connection)
+
+    @classmethod
+    def create(
+        cls,
+        url: str,
+        utility: Utility,
+        price: Price,
+        *,
+        security: SecurityModule | None = None,
+        now: Callable[[], datetime] = _utc_now,
+        rnd: Callable[[], int] = _random_bits,
+    ) -> Self:
+        """Make the database of a new shop, in one transaction, and open it.
+
+        Args:
+            url: see `storage.engine.open_engine`.
+            utility: who sells.
+            price: valid from now on.
+            security, now, rnd: as for the class.
+
+        Raises:
+            DatabaseExistsError: there are tables already; nothing was changed.
+            DatabaseUrlError, DatabaseUnavailableError: the database cannot be used.
+        """
+        with _engine(url, create=True) as engine:
+            with writing(engine) as connection:
+                create_schema(connection)
+                store_utility(connection, utility)
+                add_price(connection, price, now())
+            return cls(engine, security=security, now=now, rnd=rnd)
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        *,
+        security: SecurityModule | None = None,
+        now: Callable[[], datetime] = _utc_now,
+        rnd: Callable[[], int] = _random_bits,
+    ) -> Self:
+        """Open a shop.
+
+        Raises:
+            DatabaseMissingError: there is no shop at this URL.
+            DatabaseVersionError: its schema is older or newer than this program.
+            DatabaseUrlError, DatabaseUnavailableError: the database cannot be used.
+        """
+        with _engine(url) as engine:
+            return cls(engine, security=security, now=now, rnd=rnd)
+
+    def close(self) -> None:
+        """Give the database connections back."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- meters ---------------------------------------------------------------------------
+
+    def add_meter(self, new: NewMeter, *, operator: str = "") -> Meter:
+        """Register a meter with the key that is in it.
+
+        Raises:
+            CheckDigitError, InvalidValueError, KeyTypeError: a wrong value.
+            MeterExistsError: it is registered already.
+            SupplyGroupNotAuthorisedError: no token could be made for it here.
+        """
+        now = self._now()
+        with self._writing() as connection:
+            meter = insert_meter(connection, new, now)
+            self._security.require(meter.key.sgc, meter.key.krn)
+            audit.record(
+                connection, now, actor=operator, action="meter.added", subject=meter.number
+            )
+        return meter
+
+    def meter(self, number: str) -> Meter:
+        """Look a meter up.
+
+        Raises:
+            CheckDigitError, InvalidValueError: not a meter number; names what is wrong.
+            UnknownMeterError: not registered.
+        """
+        with self._reading() as connection:
+            return find_meter(connection, number)
+
+    def meters(self, *, after: str = "", limit: int = _LIST_MAX) -> list[Meter]:
+        """The next meters by number, beginning behind the number ``after``."""
+        with self._reading() as connection:
+            return list_meters(connection, after, limit)
+
+    def block_meter(self, number: str, reason: str, *, operator: str = "") -> None:
+        """Sell nothing to this meter until it is unblocked."""
+        require_line("The reason", reason)
+        self._set_blocked(number, reason or "no reason given", operator)
+
+    def unblock_meter(self, number: str, *, operator: str = "") -> None:
+        """Sell to this meter again."""
+        self._set_blocked(number, None, operator)
+
+    # --- sales ----------------------------------------------------------------------------
+
+    def set_price(self, price: Price, *, operator: str = "") -> None:
+        """From now on units cost this much."""
+        now = self._now()
+        with self._writing() as connection:
+            add_price(connection, price, now)
+            audit.record(
+                connection,
+                now,
+                actor=operator,
+                action="price.set",
+                subject="price",
+                detail=f"per_kwh={price.per_kwh} tax_bp={price.tax_bp}",
+            )
+
+    def trial_vend(self, number: str, amount_minor: int) -> TrialVend:
+        """What a sale would be at this moment; sells nothing.
+
+        Raises:
+            VendingError: what would refuse the sale.
+        """
+        with self._reading() as connection:
+            return try_sale(connection, self.utility, number, amount_minor, self._now())
+
+    def vend(self, request: VendRequest) -> VendResult:
+        """Sell one credit token, in one transaction.
+
+        The same request again, under the same message id, gives the same answer byte for
+        byte, and sells nothing more.  A refusal by a rule is an answer, too (`Outcome.FAILED`).
+
+        Raises:
+            MessageConflictError: the message id stands for another request.
+            ShopSystemError: the installation is at fault; nothing was sold, and asking again
+                with the same message id is safe.
+        """
+        now = self._now()
+
+        def work(connection: Connection) -> Receipt:
+            return sell_credit(
+                connection,
+                request,
+                utility=self.utility,
+                security=self._security,
+                now=now,
+                rnd=self._rnd(),
+            )
+
+        question = Question(request.client, request.message_id, "vend", request.essence())
+        return self._once(question, now, work)
+
+    def key_change(self, request: KeyChangeRequest) -> VendResult:
+        """Make the tokens that move a meter to another key; repeatable as `vend` is.
+
+        From then on tokens for the meter are made under the new key.
+
+        Raises:
+            MessageConflictError, ShopSystemError: as for `vend`.
+        """
+        now = self._now()
+
+        def work(connection: Connection) -> Receipt:
+            receipt = change_key(
+                connection, request, utility=self.utility, security=self._security, now=now
+            )
+            audit.record(
+                connection,
+                now,
+                actor=request.operator,
+                action="key_change.issued",
+                subject=receipt.meter.number,
+                detail=request.reason,
+            )
+            return receipt
+
+        question = Question(request.client, request.message_id, "key_change", request.essence())
+        return self._once(question, now, work)
+
+    # --- recovery -------------------------------------------------------------------------
+
+    def last_response(self, client: str, message_id: str) -> VendResult:
+        """What was answered under a message id.
+
+        Raises:
+            UnknownMessageError: nothing was sold or refused under it.
+        """
+        with self._reading() as connection:
+            return stored_answer(connection, client, message_id)
+
+    def last_receipt(self, number: str) -> Receipt:
+        """The latest receipt of a meter.
+
+        Raises:
+            UnknownMeterError, CheckDigitError, InvalidValueError: no such meter.
+            UnknownReceiptError: nothing was given out for it yet.
+        """
+        with self._reading() as connection:
+            return latest_receipt(connection, find_meter(connection, number))
+
+    def reprint(self, receipt_no: int, *, operator: str = "") -> Receipt:
+        """The stored receipt as COPY 1, 2, ...; each copy is counted and leaves an audit line.
+
+        Raises:
+            UnknownReceiptError: no such receipt.
+        """
+        with self._writing() as connection:
+            return make_copy(connection, receipt_no, operator, self._now())
+
+    def verify_token(self, number: str, digits: str) -> VerifiedToken:
+        """What a token means to a meter, under its key in use or an earlier one.
+
+        Raises:
+            UnknownMeterError, CheckDigitError, InvalidValueError: no such meter.
+            TokenFormatError: not a token's number.
+        """
+        with self._reading() as connection:
+            return verify(connection, self._security, number, digits)
+
+    # --- reports --------------------------------------------------------------------------
+
+    def statement(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Statement:
+        """Totals from the receipts and from the ledger (``until`` is exclusive)."""
+        with self._reading() as connection:
+            return make_statement(connection, self.utility, since, until)
+
+    # --- inside ---------------------------------------------------------------------------
+
+    def _now(self) -> datetime:
+        now = self._clock()
+        if now.tzinfo is None:
+            raise RequestFormatError("The shop's clock must give times with a zone.")
+        return now.astimezone(UTC)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with storage_faults(), writing(self._engine) as connection:
+            yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with storage_faults(), reading(self._engine) as connection:
+            yield connection
+
+    def _set_blocked(self, number: str, reason: str | None, operator: str) -> None:
+        now = self._now()
+        with self._writing() as connection:
+            meter = find_meter(connection, number, lock=True)
+            set_blocked(connection, meter.meter_id, reason)
+            audit.record(
+                connection,
+                now,
+                actor=operator,
+                action="meter.unblocked" if reason is None else "meter.blocked",
+                subject=meter.number,
+                detail=reason or "",
+            )
+
+    def _once(
+        self,
+        question: Question,
+        now: datetime,
+        work: Callable[[Connection], Receipt],
+    ) -> VendResult:
+        try:
+            with storage_faults():
+                result = answer_once(self._engine, question, now, work)
+        except OutcomeUnknownError as fault:
+            result = VendResult.unknown(question.client, question.message_id, fault)
+        _report(question.operation, result)
+        return result
+
+
+def upgrade(url: str) -> None:
+    """Bring a shop's database to this program's schema, in one transaction.
+
+    Raises:
+        DatabaseMissingError, DatabaseUrlError, DatabaseUnavailableError: cannot be used.
+    """
+    with _engine(url) as engine:
+        with writing(engine) as connection:
+            require_ours(connection)
+            upgrade_schema(connection)
+        engine.dispose()
+
+
+@contextmanager
+def _engine(url: str, *, create: bool = False) -> Iterator[Engine]:
+    """An engine that is let go of when it cannot be made use of."""
+    with storage_faults():
+        engine = open_engine(url, create=create)
+        try:
+            yield engine
+        except BaseException:
+            engine.dispose()
+            raise
+
+
+def _report(operation: str, result: VendResult) -> None:
+    """One event for each answer: ids and quantities, never a token, a key or a name."""
+    event = log.bind(client=result.client, message_id=result.message_id)
+    name = f"{operation}.{_how(result)}"
+    if result.receipt is not None:
+        receipt = result.receipt
+        event = event.bind(
+            receipt_no=receipt.receipt_no,
+            meter=receipt.meter.number,
+            units=receipt.units,
+            test=list(receipt.test_marks),
+        )
+    if result.fault is not None:
+        event = event.bind(code=result.fault.code)
+    event.info(name)
+
+
+def _how(result: VendResult) -> str:
+    if result.outcome is Outcome.UNKNOWN:
+        return "unknown"
+    if result.replayed:
+        return "replayed"
+    return "done" if result.outcome is Outcome.DONE else "refused"

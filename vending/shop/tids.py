@@ -1,0 +1,40 @@
+"""Token identifiers for a meter: never twice, never back (specs/vending.md, invariant 2).
+
+The last one used is read and the next one written within the same write transaction, while
+the meter's row is locked; the clock only says where to go on from when it is ahead.  A meter
+keeps its memory of used TIDs through a key change, so TIDs go on across keys too, as long as
+the base date is the same.  The database refuses any other order (trigger on ``tokens``).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from vending.shop.meters import Meter
+from vending.shop.tables import tokens
+from vending.sts import Tid, next_tid, require_not_expired
+
+
+def allocate_tid(connection: Connection, meter: Meter, now: datetime) -> Tid:
+    """The TID of the next token for a meter.
+
+    Args:
+        connection: in a write transaction that holds the meter's lock.
+        meter: as found under that lock.
+        now: the time of issue.
+
+    Raises:
+        TidRangeError: the base date has no TID left.
+        KeyExpiredError: the meter would refuse the token as past its key's expiry (KEN).
+    """
+    base = meter.key.base_date
+    last_used = connection.scalar(
+        select(func.max(tokens.c.tid)).where(
+            tokens.c.meter_id == meter.meter_id, tokens.c.base_year == int(base)
+        )
+    )
+    tid = next_tid(now, base, last_used)
+    require_not_expired(tid, meter.key.ken)
+    return tid
