@@ -14,18 +14,18 @@ from typing import Final
 
 import click
 
-from commands.output import CliState, report_fault
-from vending.errors import VendingError
+from commands.output import CliState, Fault, report_fault
 
 _COMMANDS: Final = {
     "completion": ("commands.completion:completion", "Print shell completion (bash, zsh, fish)."),
     "demo": ("commands.demo:demo", "Three homes from payment to light, in under a minute."),
     "init": ("commands.shop:init", "Make a new shop with test keys and a flat price."),
-    "meter": ("commands.shop:meter", "Meters: add, list, show."),
+    "meter": ("commands.meter:meter", "Meters: add, list, show, block."),
     "sim": ("commands.sim:sim", "Simulated meters."),
     "sts": ("commands.sts:sts", "Token engine on JSON lines: encode, decode, keys."),
     "token": ("commands.token:token", "Tokens for people: explain one field by field."),
-    "vend": ("commands.shop:vend", "Sell a token; look up, repeat and reprint sales."),
+    "upgrade": ("commands.shop:upgrade", "Bring a shop's database to this version."),
+    "vend": ("commands.vend:vend", "Sell a token; look up, repeat and reprint sales."),
 }
 """Name → (where it lives, its line in the help)."""
 
@@ -65,8 +65,6 @@ def main(args: Sequence[str] | None = None) -> None:
     state = CliState()
     try:
         status = cli.main(args=args, prog_name="meterhouse", standalone_mode=False, obj=state)
-    except VendingError as fault:
-        status = report_fault(fault, as_json=state.as_json)
     except click.ClickException as fault:
         fault.show()
         status = fault.exit_code
@@ -76,6 +74,11 @@ def main(args: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # the reader (head, less) has seen enough
         sys.stderr.close()
         status = 0
+    except Exception as fault:
+        # The rooms may not share a root class; what their faults share is a stable code.
+        if not isinstance(fault, Fault):
+            raise
+        status = report_fault(fault, as_json=state.as_json)
     sys.exit(status if isinstance(status, int) else 0)
 
 

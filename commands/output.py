@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 import click
 from rich.console import Console
 
-from vending.errors import FaultFamily, VendingError
+from vending.errors import FaultFamily
 
 console: Final = Console(highlight=False)
 """For people, on standard output."""
@@ -51,16 +51,24 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, ensure_ascii=False))
 
 
-def fault_object(fault: VendingError) -> dict[str, dict[str, str]]:
+@runtime_checkable
+class Fault(Protocol):
+    """What the faults of all rooms share: a stable ``code``; their text is the message."""
+
+    code: str
+
+
+def fault_object(fault: Fault) -> dict[str, dict[str, str]]:
     """A fault as every JSON answer gives it."""
     return {"error": {"code": fault.code, "message": str(fault)}}
 
 
-def report_fault(fault: VendingError, *, as_json: bool) -> int:
+def report_fault(fault: Fault, *, as_json: bool) -> int:
     """Print a fault for its reader and give the exit status of its family."""
+    family = getattr(fault, "family", FaultFamily.BUSINESS)
     if as_json:
         print_json(fault_object(fault))
     else:
         error_console.print(f"[red]error[/red] [dim]{fault.code}[/dim]  ", end="")
         error_console.print(str(fault), markup=False)
-    return _EXIT_STATUS[fault.family]
+    return _EXIT_STATUS[family]
