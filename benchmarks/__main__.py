@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import pkgutil
+import platform
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from typing import Protocol, cast
@@ -72,7 +74,7 @@ def _show(name: str, suite: Suite, scale: Scale) -> None:
 
 
 def _table(title: str, measured: Iterable[Line]) -> Table:
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", caption=_machine(), caption_justify="left")
     table.add_column("measured")
     table.add_column("figure", justify="right", no_wrap=True)
     table.add_column("target", justify="right", no_wrap=True)
@@ -81,6 +83,14 @@ def _table(title: str, measured: Iterable[Line]) -> Table:
     for line in measured:
         table.add_row(line.name, _figure(line), _target(line), _ratio(line), line.limit)
     return table
+
+
+def _machine() -> str:
+    """What the figures have to be read with."""
+    return (
+        f"Python {platform.python_version()}, {os.cpu_count()} processors; programs that wanted "
+        f"one, on average over the last minute: {os.getloadavg()[0]:.1f}, these included."
+    )
 
 
 def _figure(line: Line) -> str:

@@ -8,7 +8,7 @@ chunk at a time, so memory does not grow with their number.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vending.sts.batch.arrays import CHUNK, Texts, slices
 from vending.sts.batch.decoder_key import KeyGroup, derive_decoder_keys
@@ -36,12 +36,12 @@ class KeySource:
         return derive_decoder_keys(self.dkga, self.vending_key, self.group, pans)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class KeyChangeSets:
     """The key change tokens of N meters."""
 
     pans: MeterPans
-    tokens: Texts
+    tokens: Texts = field(repr=False)
     """20 digits each (``S20``), shape (N, 2) for STA or (N, 4) for MISTY1, in entry order."""
 
     def __len__(self) -> int:

@@ -23,7 +23,7 @@ _LAST: Final = np.array([decode_amount(code | _MANTISSA_MAX) for code in _CODES]
 _STEP: Final = _SECOND - _FIRST
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CodedAmounts:
     """What N tokens really carry for the amounts that were asked for."""
 
@@ -51,7 +51,7 @@ def encode_amounts(amounts: object) -> CodedAmounts:
     return CodedAmounts(codes, coded, coded - asked)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TransferCredits:
     """Credit for one service, N times; each array has N elements.
 

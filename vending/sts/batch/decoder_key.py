@@ -110,6 +110,7 @@ def _dkga04(vending_key: VendingKey, group: KeyGroup, pans: MeterPans) -> Words:
     rest = message[_PAN_IN_KDF_MESSAGE.stop :]
 
     digests = []
+    # numpy drops zero bytes at the end of a text; the message ends with the key's length.
     for pan_and_rest in np.strings.add(pans.texts(), rest).tolist():
         inside = inner.copy()
         inside.update(pan_and_rest)
