@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import select
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 import click
 
@@ -15,17 +18,14 @@ from commands.output import json_option, print_json
 from commands.running_meter import MeterClock, SavedMeter
 from simulators import ConstantLoad, HouseholdLoad, KeypadMeter, LoadProfile, MeterKey, Nameplate
 from simulators.display import kwh, supply_line
-from simulators.errors import SimulatorError
+from simulators.errors import NoPowerError, SimulatorError
 from simulators.results import TokenResult
 from simulators.state_file import exclusive, load_state
 from vending.sts import (
     DecoderKey,
     EncryptionAlgorithm,
     KeyAttributes,
-    KeyGeneration,
     MeterPan,
-    VendingKey,
-    derive_decoder_key,
     parse_base_date,
     parse_key_expiry,
     parse_key_revision,
@@ -33,14 +33,21 @@ from vending.sts import (
     parse_supply_group_code,
     parse_tariff_index,
 )
+from vending.sts.public_test_key import PUBLIC_TEST_VENDING_KEY, TEST_KEY_GENERATION
 
-PUBLIC_TEST_VENDING_KEY: Final = "abababababababab949494949494949401234567"
-"""Public test data (STS 531), never a secret: what `meterhouse init` gives a new shop too."""
 DEFAULT_METER: Final = "01234567897"
 _SPEED_MAX: Final = 86_400
 _WAIT_MAX_S: Final = 366 * 86_400
+_SAVE_EVERY_S: Final = 1
+_LINE_BYTES_MAX: Final = 4_096
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class _EntryError(SimulatorError):
+    """A line that is no entry."""
+
+    code: ClassVar[str] = "entry"
 
 
 @click.group()
@@ -214,21 +221,13 @@ def _new_meter(
         base_date=parse_base_date(base_year),
         algorithm=EncryptionAlgorithm(int(ea)),
     )
-    if decoder_key is None:
-        vending_key = VendingKey.from_hex(PUBLIC_TEST_VENDING_KEY)
-        key = derive_decoder_key(KeyGeneration.DKGA04, vending_key, attributes)
-    else:
-        key = DecoderKey.from_hex(decoder_key)
+    expiry = parse_key_expiry(ken)
+    key = MeterKey.derived(TEST_KEY_GENERATION, PUBLIC_TEST_VENDING_KEY, attributes, expiry)
+    if decoder_key is not None:
+        key = replace(key, decoder_key=DecoderKey.from_hex(decoder_key))
     return KeypadMeter.new(
         Nameplate(attributes.meter_pan, attributes.algorithm, phases=int(phases)),
-        MeterKey(
-            decoder_key=key,
-            key_type=attributes.key_type,
-            sgc=attributes.sgc,
-            krn=attributes.krn,
-            tariff_index=attributes.tariff_index,
-            ken=parse_key_expiry(ken),
-        ),
+        key,
         start,
         load,
         power_limit_w=limit,
@@ -240,23 +239,46 @@ def _new_meter(
 
 def _run_lines(saved: SavedMeter, clock: MeterClock, *, as_json: bool) -> None:
     try:
-        for line in sys.stdin:
+        for line in _lines(sys.stdin.fileno(), _SAVE_EVERY_S):
+            if line is None:  # nothing came: the meter runs on, and its file with it
+                saved.meter.advance(clock.now())
+                saved.save()
+                continue
             entry = line.strip()
-            if not entry or entry.startswith("#"):
-                continue
-            try:
-                result = _obey(saved, clock, entry)
-            except SimulatorError as fault:  # no power, no such load: the meter runs on
-                _print_refusal(entry, fault, as_json=as_json)
-                continue
-            if as_json:
-                print_json(_entry_object(entry, saved.meter, result))
-            else:
-                click.echo(_entry_line(saved.meter, result))
-            sys.stdout.flush()
+            if entry and not entry.startswith("#"):
+                _answer(entry, saved, clock, as_json=as_json)
         saved.meter.advance(clock.now())
     finally:
         saved.save()
+
+
+def _lines(source: int, patience_s: int) -> Iterator[str | None]:
+    """Lines as they come; None whenever nothing came for so long."""
+    pending = b""
+    while True:
+        if not select.select([source], [], [], patience_s)[0]:
+            yield None
+            continue
+        read = os.read(source, _LINE_BYTES_MAX)
+        *lines, pending = (pending + read).split(b"\n")
+        if len(pending) > _LINE_BYTES_MAX or not read:  # no line is as long; or the end
+            lines, pending = [*lines, pending], b""
+        yield from (line.decode("utf-8", "replace") for line in lines)
+        if not read:
+            return
+
+
+def _answer(entry: str, saved: SavedMeter, clock: MeterClock, *, as_json: bool) -> None:
+    try:
+        result = _obey(saved, clock, entry)
+    except (NoPowerError, _EntryError) as fault:  # a file that cannot be written is no refusal
+        _print_refusal(entry, fault, as_json=as_json)
+    else:
+        if as_json:
+            print_json(_entry_object(entry, saved.meter, result))
+        else:
+            click.echo(_entry_line(saved.meter, result))
+    sys.stdout.flush()
 
 
 def _obey(saved: SavedMeter, clock: MeterClock, entry: str) -> TokenResult | None:
@@ -270,7 +292,7 @@ def _obey(saved: SavedMeter, clock: MeterClock, entry: str) -> TokenResult | Non
             try:
                 meter.set_load(_LoadParameter().convert(load, None, None), now)
             except click.BadParameter as fault:
-                raise SimulatorError(fault.message) from None
+                raise _EntryError(fault.message) from None
         case ["cover", "open"]:
             meter.open_cover(now)
         case ["cover", "shut"]:

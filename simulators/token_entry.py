@@ -128,9 +128,8 @@ def _answer(state: MeterState, digits: str) -> _Answer:
         return _Answer(Outcome.LOCKED, state)
     try:
         token = decode(digits, state.cipher())
-    except InvalidValueError:  # authentic; of a test token only the maker can be out of range
-        is_test = token_class == TEST_CLASS
-        return _Answer(Outcome.MFR_CODE_ERROR if is_test else Outcome.FORMAT_ERROR, state)
+    except InvalidValueError:  # authentic, but a key section that the standard does not allow
+        return _Answer(Outcome.FORMAT_ERROR, state)
     if token.content is None:
         return _Answer(Outcome.CRC_ERROR, state)
     objection = _objection_to(token.content, state)

@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import stat
+import subprocess
 import sys
 import termios
 import time
@@ -134,6 +135,45 @@ def test_the_state_is_kept_in_a_private_file(tmp_path: Path) -> None:
     assert again[0]["result"] == "UsedError"
     assert again[0]["consumed_wh"] == 1_000
     assert again[0]["time"] > "2026"
+
+
+def test_the_meter_runs_on_between_two_lines(tmp_path: Path) -> None:
+    path = tmp_path / "meter.json"
+    command = [sys.executable, "-m", "cli", "sim", "keypad", "--state", str(path)]
+    process = subprocess.Popen(
+        [*command, "--load", "360000"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(token(127).encode())
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+    assert process.stdout.readline().startswith(b"Accept")
+    time.sleep(3.5)
+    process.kill()
+    process.communicate()
+    registers = load_state(path).supply.registers
+    assert registers.accepted_wh == 12_700
+    assert registers.consumed_wh >= 200
+
+
+def test_a_token_that_cannot_be_saved_is_not_shown_as_accepted(tmp_path: Path) -> None:
+    path = tmp_path / "meter.json"
+    keypad("", "--state", str(path))
+    (tmp_path / ".meter.json.new").mkdir()  # in the way of the next save, for root too
+    done = meterhouse("sim", "keypad", "--state", str(path), stdin=token(50))
+    assert done.returncode != 0
+    assert "cannot be written" in done.stderr
+    assert done.stdout == ""
+    assert load_state(path).supply.registers.accepted_wh == 0
+
+
+def test_long_and_odd_lines_are_only_wrong_numbers() -> None:
+    done = meterhouse("sim", "keypad", "--json", stdin=b"x" * 20_000 + b"\n\xff\x00\n12345")
+    assert done.returncode == 0
+    results = [json.loads(line)["result"] for line in done.stdout.splitlines()]
+    assert results[0] == "FormatError"
+    assert set(results) <= {"FormatError", "Locked"}
 
 
 def test_a_file_of_another_meter_or_a_damaged_one_is_left_untouched(tmp_path: Path) -> None:

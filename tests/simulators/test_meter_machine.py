@@ -217,9 +217,17 @@ class MeterMachine(RuleBasedStateMachine):
         key_type=st.sampled_from([KeyType.DEFAULT, KeyType.UNIQUE, KeyType.COMMON]),
         credit_wh=st.integers(0, 3_000),
         ken=st.sampled_from([255, 0x7F]),
+        watts=st.sampled_from([0, 500, 2_000]),
+        limit=st.sampled_from([None, 1_500]),
     )
     def put_up(
-        self, algorithm: EncryptionAlgorithm, key_type: KeyType, credit_wh: int, ken: int
+        self,
+        algorithm: EncryptionAlgorithm,
+        key_type: KeyType,
+        credit_wh: int,
+        ken: int,
+        watts: int,
+        limit: int | None,
     ) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.now = START
@@ -229,9 +237,12 @@ class MeterMachine(RuleBasedStateMachine):
             Nameplate(PAN, algorithm, credit_max_wh=CREDIT_MAX_WH),
             MeterKey(key, key_type, SGC, KeyRevision(1), TariffIndex("01"), KeyExpiry(ken)),
             START,
+            ConstantLoad(watts),
             credit_wh=credit_wh,
+            power_limit_w=limit,
         )
-        self.model = Model(key, key_type, ken, second_of(START), accepted=credit_wh * 3_600)
+        self.model = Model(key, key_type, ken, second_of(START), watts)
+        self.model.accepted, self.model.limit = credit_wh * 3_600, limit
 
     def teardown(self) -> None:
         if hasattr(self, "folder"):
@@ -347,7 +358,10 @@ class MeterMachine(RuleBasedStateMachine):
 
     # --- time, home and mains ---
 
-    @rule(seconds=st.integers(0, 400), us=st.sampled_from([0, 0, 1, 400_000, 999_999]))
+    @rule(
+        seconds=st.integers(0, 30) | st.integers(0, 400),
+        us=st.sampled_from([0, 0, 1, 400_000, 999_999]),
+    )
     def wait(self, seconds: int, us: int) -> None:
         self.now += timedelta(seconds=seconds, microseconds=us)
         self.model.run_to(second_of(self.now))
