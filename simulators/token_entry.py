@@ -34,6 +34,7 @@ from vending.sts import (
     CurrencyCredit,
     InitiateMeterTest,
     InvalidValueError,
+    KeySection,
     KeyType,
     Service,
     Set1stSectionDecoderKey,
@@ -48,29 +49,11 @@ from vending.sts import (
     TransferCredit,
     decode,
 )
-from vending.sts.content import TEST_CLASS
+from vending.sts.content import TEST_CLASS, StampedContent
 from vending.sts.token import untranspose
 
 WH_PER_UNIT: Final = 100
 """An electricity token counts tenths of a kWh."""
-
-_Stamped = (
-    TransferCredit
-    | CurrencyCredit
-    | SetMaximumPowerLimit
-    | ClearCredit
-    | SetTariffRate
-    | ClearTamperCondition
-    | SetMaximumPhasePowerUnbalanceLimit
-    | SetWaterMeterFactor
-)
-"""Tokens with a TID."""
-_Section = (
-    Set1stSectionDecoderKey
-    | Set2ndSectionDecoderKey
-    | Set3rdSectionDecoderKey
-    | Set4thSectionDecoderKey
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +125,9 @@ def _objection_to(content: Content, state: MeterState) -> Outcome | None:
     if isinstance(content, InitiateMeterTest):
         own = (0, state.nameplate.manufacturer_code)
         return None if content.manufacturer_code in own else Outcome.MFR_CODE_ERROR
-    if isinstance(content, _Section):
+    if isinstance(content, KeySection):
         return None
-    if isinstance(content, _Stamped):
+    if isinstance(content, StampedContent):
         objection = state.memory.objection_to(content.tid)
         if objection is not None:
             return objection
@@ -164,7 +147,7 @@ def _applied(content: Content, state: MeterState) -> _Answer:
     if apply is None:
         return _Answer(Outcome.FUNCTION_ERROR, state, content)
     answer = apply(content, state)
-    if answer.outcome is not Outcome.ACCEPT or not isinstance(content, _Stamped):
+    if answer.outcome is not Outcome.ACCEPT or not isinstance(content, StampedContent):
         return answer
     memory = answer.state.memory.with_used(content.tid)
     return replace(answer, state=replace(answer.state, memory=memory))
@@ -241,7 +224,7 @@ def _water_factor(token: SetWaterMeterFactor, state: MeterState) -> _Answer:
     return _Answer(Outcome.ACCEPT, replace(state, water_factor=token.factor), token)
 
 
-def _key_section(section: _Section, state: MeterState) -> _Answer:
+def _key_section(section: KeySection, state: MeterState) -> _Answer:
     entry = enter_section(
         section, state.pending.at(state.now), state.key, state.nameplate, state.now
     )

@@ -216,14 +216,9 @@ class _Stamped:
 
 
 @dataclass(frozen=True, slots=True)
-class SetMaximumPowerLimit(_Stamped):
-    """The load above which the meter disconnects (2.0)."""
-
+class _PowerLimit(_Stamped):
     limit_w: int
     """Watts, rounded up like an amount."""
-
-    name: ClassVar[str] = "set maximum power limit"
-    subclass: ClassVar[int] = 0
 
     @property
     def coded(self) -> CodedAmount:
@@ -232,6 +227,14 @@ class SetMaximumPowerLimit(_Stamped):
 
     def _word(self) -> int:
         return self.coded.code
+
+
+@dataclass(frozen=True, slots=True)
+class SetMaximumPowerLimit(_PowerLimit):
+    """The load above which the meter disconnects (2.0)."""
+
+    name: ClassVar[str] = "set maximum power limit"
+    subclass: ClassVar[int] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,22 +279,11 @@ class ClearTamperCondition(_Stamped):
 
 
 @dataclass(frozen=True, slots=True)
-class SetMaximumPhasePowerUnbalanceLimit(_Stamped):
+class SetMaximumPhasePowerUnbalanceLimit(_PowerLimit):
     """The difference between phases above which the meter disconnects (2.6)."""
-
-    limit_w: int
-    """Watts, rounded up like an amount."""
 
     name: ClassVar[str] = "set maximum phase power unbalance limit"
     subclass: ClassVar[int] = 6
-
-    @property
-    def coded(self) -> CodedAmount:
-        """What the token really carries."""
-        return encode_amount(self.limit_w)
-
-    def _word(self) -> int:
-        return self.coded.code
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +298,19 @@ class SetWaterMeterFactor(_Stamped):
 
     def _word(self) -> int:
         return require_range("Water meter factor", self.factor, 0, 0xFFFF)
+
+
+StampedContent = (
+    TransferCredit
+    | CurrencyCredit
+    | SetMaximumPowerLimit
+    | ClearCredit
+    | SetTariffRate
+    | ClearTamperCondition
+    | SetMaximumPhasePowerUnbalanceLimit
+    | SetWaterMeterFactor
+)
+"""Tokens that carry RND and TID: each is used once."""
 
 
 @dataclass(frozen=True, slots=True)

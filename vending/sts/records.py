@@ -49,6 +49,7 @@ from vending.sts.content import (
     SetMaximumPowerLimit,
     SetTariffRate,
     SetWaterMeterFactor,
+    StampedContent,
     TransferCredit,
     require_normal_tid,
     token_name,
@@ -322,19 +323,7 @@ def _test_content(fields: _Fields, subclass: int) -> InitiateMeterTest:
     )
 
 
-_Stamped = (
-    TransferCredit
-    | CurrencyCredit
-    | SetMaximumPowerLimit
-    | ClearCredit
-    | SetTariffRate
-    | ClearTamperCondition
-    | SetMaximumPhasePowerUnbalanceLimit
-    | SetWaterMeterFactor
-)
-
-
-def _stamped_content(fields: _Fields, token_class: int, subclass: int) -> _Stamped:
+def _stamped_content(fields: _Fields, token_class: int, subclass: int) -> StampedContent:
     """The content of a token that carries RND and TID."""
     if token_class == MANAGEMENT_CLASS and subclass in (3, 4, 8, 9):
         raise KeyChangeError("Key change tokens belong together: make the set with key-change.")
@@ -402,7 +391,7 @@ def _content_fields(content: Content, base: BaseDate | None) -> dict[str, Any]:
             return {"sgc_high": content.sgc_high, "nkmo1": f"{content.key_section:08x}"}
         case Reserved() | Proprietary():
             return {"raw": f"{content.raw:011x}"}
-    assert isinstance(content, _Stamped)
+    assert isinstance(content, StampedContent)
     stamp: dict[str, Any] = {"rnd": content.rnd, "tid": content.tid}
     if base is not None:
         stamp["issued_at"] = time_of(content.tid, base).strftime("%Y-%m-%dT%H:%M:%SZ")
