@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Final, Protocol, TypeVar, runtime_checkable
 
 import click
 from rich.console import Console
@@ -55,7 +55,7 @@ def print_json(value: object) -> None:
 class Fault(Protocol):
     """What the faults of all rooms share: a stable ``code``; their text is the message."""
 
-    code: str
+    code: ClassVar[str]
 
 
 def fault_object(fault: Fault) -> dict[str, dict[str, str]]:
