@@ -6,6 +6,7 @@
 `schema`      the shared metadata on which each room declares its own tables
 `migrate`     making the schema and bringing it up to date (Alembic, imported when used)
 `ledger`      two-sided immutable transfers
+`span`        a span of time as a condition
 `audit`       who did what, when and why; append-only
 `errors`      what can go wrong with a database
 ============  =========================================================================

@@ -19,7 +19,17 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, insert, make_url
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    Table,
+    create_engine,
+    event,
+    insert,
+    make_url,
+    select,
+)
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -169,15 +179,20 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 
 def insert_if_new(connection: Connection, into: Table, values: Mapping[str, object]) -> bool:
-    """Insert a row unless its key is taken; tells whether it was inserted.
+    """Insert a row unless its primary key is taken; tells whether it was inserted.
 
     On PostgreSQL a transaction that is inserting the same key is waited for.  On SQLite the
-    write transaction is alone, so that the caller's own look-up before has settled it.
+    write transaction is alone: a look-up settles it, where an insert that gives way to a
+    conflict would meet the triggers that refuse to replace a row.
     """
+    key = into.primary_key.columns
     if connection.dialect.name == "sqlite":
+        same = [column == values[column.name] for column in key]
+        if connection.execute(select(*key).where(*same)).first() is not None:
+            return False
         connection.execute(insert(into), values)
         return True
-    statement = postgresql_insert(into).on_conflict_do_nothing().returning(*into.primary_key)
+    statement = postgresql_insert(into).on_conflict_do_nothing().returning(*key)
     return connection.execute(statement, values).first() is not None
 
 

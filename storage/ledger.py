@@ -18,7 +18,6 @@ from typing import Final
 from sqlalchemy import (
     CheckConstraint,
     Column,
-    ColumnElement,
     Connection,
     ForeignKey,
     ForeignKeyConstraint,
@@ -31,6 +30,7 @@ from sqlalchemy import (
 )
 
 from storage.schema import table
+from storage.span import within
 from storage.types import Identifier, UtcTimestamp, WholeNumber
 
 
@@ -104,6 +104,11 @@ transfers: Final = table(
     CheckConstraint("debit_account <> credit_account", name="two_sides"),
 )
 
+_NEW_TRANSACTION: Final = insert(ledger_transactions).returning(
+    ledger_transactions.c.transaction_id
+)
+_NEW_TRANSFER: Final = insert(transfers)
+
 
 def open_account(connection: Connection, account: str, kind: AccountKind, currency: str) -> None:
     """Add an account to the books."""
@@ -121,11 +126,11 @@ def post(
     are not above zero.
     """
     transaction_id: int = connection.execute(
-        insert(ledger_transactions).returning(ledger_transactions.c.transaction_id),
+        _NEW_TRANSACTION,
         {"posted_at": posted_at, "kind": kind},
     ).scalar_one()
     connection.execute(
-        insert(transfers),
+        _NEW_TRANSFER,
         [
             {
                 "transaction_id": transaction_id,
@@ -161,7 +166,7 @@ def balances(
             (transfers.c.amount_minor * (1 - is_debit)).label("credit"),
         )
         .join(ledger_transactions)
-        .where(*_posted_between(since, until))
+        .where(*within(ledger_transactions.c.posted_at, since, until))
         for account, is_debit in ((transfers.c.debit_account, 1), (transfers.c.credit_account, 0))
     ]
     moved = union_all(*sides).subquery()
@@ -180,12 +185,3 @@ def balances(
         AccountBalance(account, AccountKind(kind), int(debits), int(credits_))
         for account, kind, debits, credits_ in rows
     )
-
-
-def _posted_between(since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
-    limits = []
-    if since is not None:
-        limits.append(ledger_transactions.c.posted_at >= since)
-    if until is not None:
-        limits.append(ledger_transactions.c.posted_at < until)
-    return limits

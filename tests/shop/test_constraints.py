@@ -6,15 +6,16 @@ import traceback
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
 from storage.engine import open_engine, writing
 from storage.errors import InvariantError
-from storage.ledger import Transfer, post, transfers
-from tests.shop.databases import START
+from storage.ledger import Transfer, ledger_transactions, post
+from tests.shop.databases import START, SqliteFiles
 from vending import KeyChangeRequest, Meter, Receipt, Shop, VendRequest
 from vending.shop.tables import tokens
 
@@ -53,11 +54,11 @@ def refused(engine: Engine, statement: str, **values: Any) -> str:
     return str(fault.value.orig)
 
 
+@pytest.mark.usefixtures("receipt")
 @pytest.mark.parametrize(("table", "column"), IMMUTABLE.items())
 def test_rows_that_tell_of_money_are_never_changed_or_deleted(
-    engine: Engine, receipt: Receipt, table: str, column: str
+    engine: Engine, table: str, column: str
 ) -> None:
-    assert receipt.receipt_no
     with engine.connect() as connection:
         before = connection.execute(text(f"SELECT * FROM {table}")).all()
     assert before
@@ -70,7 +71,8 @@ def test_rows_that_tell_of_money_are_never_changed_or_deleted(
 
 
 @pytest.mark.parametrize("table", [*IMMUTABLE, "meters", "meter_keys", "utility"])
-def test_rows_cannot_be_replaced_either(engine: Engine, receipt: Receipt, table: str) -> None:
+@pytest.mark.usefixtures("receipt")
+def test_rows_cannot_be_replaced_either(engine: Engine, table: str) -> None:
     """SQLite's REPLACE deletes without asking the triggers that watch deletions."""
     if engine.dialect.name == "postgresql":
         refused(engine, f"INSERT INTO {table} SELECT * FROM {table}")
@@ -82,9 +84,8 @@ def test_rows_cannot_be_replaced_either(engine: Engine, receipt: Receipt, table:
         assert "this key is taken" in words or "greater than the last" in words
 
 
-def test_a_new_row_cannot_push_out_an_old_one_by_any_of_its_keys(
-    engine: Engine, receipt: Receipt
-) -> None:
+@pytest.mark.usefixtures("receipt")
+def test_a_new_row_cannot_push_out_an_old_one_by_any_of_its_keys(engine: Engine) -> None:
     """Another receipt number, but the message id of a receipt that exists."""
     verb = "INSERT OR REPLACE" if engine.dialect.name == "sqlite" else "INSERT"
     columns = "client, message_id, kind, meter_id, issued_at, tendered_minor, change_minor, units"
@@ -172,27 +173,34 @@ def test_a_transfer_in_another_currency_than_its_accounts_is_refused(engine: Eng
         post(connection, "test", START, "USD", [Transfer("tender.cash", "tax", 5, "x")])
 
 
-def test_money_with_a_fraction_finds_no_column(engine: Engine, receipt: Receipt) -> None:
-    if engine.dialect.name == "sqlite":
-        refused(
-            engine,
-            "INSERT INTO transfers SELECT transaction_id, 9, debit_account, credit_account, "
-            "currency, 1.5, purpose FROM transfers LIMIT 1",
-        )
-    with pytest.raises(Exception, match="takes whole numbers"), engine.begin() as connection:
-        connection.execute(transfers.insert(), {"amount_minor": 1.5})
+def test_money_with_a_fraction_is_refused(engine: Engine) -> None:
+    move = Transfer("tender.cash", "tax", 1.5, "x")  # type: ignore[arg-type]
+    with pytest.raises(StatementError, match="takes whole numbers"), writing(engine) as connection:
+        post(connection, "test", START, "ZAR", [move])
+
+
+def test_sqlite_itself_refuses_money_with_a_fraction(
+    sqlite_files: SqliteFiles,
+) -> None:
+    engine = open_engine(sqlite_files.shop())
+    with writing(engine) as connection:
+        post(connection, "test", START, "ZAR", [Transfer("tender.cash", "tax", 5, "x")])
+    assert "cannot store REAL value in INTEGER column" in refused(
+        engine,
+        "INSERT INTO transfers SELECT transaction_id, 9, debit_account, credit_account, "
+        "currency, 1.5, purpose FROM transfers",
+    )
+    engine.dispose()
 
 
 def test_a_time_without_a_zone_finds_no_column(engine: Engine) -> None:
     naive = datetime(2026, 1, 1)  # noqa: DTZ001 - the point of the test
-    with pytest.raises(Exception, match="needs a zone"), writing(engine) as connection:
+    with pytest.raises(StatementError, match="needs a zone"), writing(engine) as connection:
         post(connection, "test", naive, "ZAR", [Transfer("tender.cash", "tax", 5, "x")])
 
 
 def test_a_time_comes_back_as_the_same_moment_in_utc(engine: Engine) -> None:
-    from storage.ledger import ledger_transactions
-
-    local = START.astimezone(__import__("zoneinfo").ZoneInfo("Asia/Kathmandu"))
+    local = START.astimezone(ZoneInfo("Asia/Kathmandu"))
     moment = local + timedelta(microseconds=7)
     with writing(engine) as connection:
         number = post(connection, "test", moment, "ZAR", [Transfer("tender.cash", "tax", 5, "x")])
@@ -206,7 +214,8 @@ def test_a_time_comes_back_as_the_same_moment_in_utc(engine: Engine) -> None:
     assert stored.utcoffset() == timedelta(0)
 
 
-def test_one_message_id_has_one_row(engine: Engine, receipt: Receipt) -> None:
+@pytest.mark.usefixtures("receipt")
+def test_one_message_id_has_one_row(engine: Engine) -> None:
     refused(
         engine,
         "INSERT INTO requests (client, message_id, operation, request_sha256, received_at) "
@@ -237,8 +246,10 @@ def test_a_key_change_never_goes_back(engine: Engine, shop: Shop, meter: Meter) 
 
 def test_a_refusal_of_the_database_does_not_quote_the_row(engine: Engine, receipt: Receipt) -> None:
     """PostgreSQL's detail of a refusal holds the whole row, and with it the token."""
+    tid = receipt.tokens[0].tid
+    assert tid is not None
     with pytest.raises(InvariantError) as fault, writing(engine) as connection:
-        _insert_token(connection, receipt, token_class=2)
+        _insert_token(connection, receipt, tid=tid + 1, token_class=2)
     shown = "".join(traceback.format_exception(fault.value))
     assert receipt.token not in shown
     assert "ck_tokens" in str(fault.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,8 @@ from vending.sts import KeySection, KeyType, assemble, tid_at
 KEYS = PublicTestKeys()
 
 
-def _fault(shop: Shop, number: str, message_id: str = "k1", **changes: object) -> VendingError:
-    request = KeyChangeRequest("kiosk", message_id, number, **changes)  # type: ignore[arg-type]
+def _fault(shop: Shop, number: str, changes: Mapping[str, Any]) -> VendingError:
+    request = KeyChangeRequest("kiosk", "k1", number, **changes)
     result = shop.key_change(request)
     assert result.outcome is Outcome.FAILED
     assert result.fault is not None
@@ -119,9 +120,9 @@ def test_a_meter_on_base_date_1993_gets_credit_only_after_a_key_change(
     ],
 )
 def test_key_changes_that_cannot_be_are_refused(
-    shop: Shop, meter: Meter, changes: Mapping[str, object], code: str
+    shop: Shop, meter: Meter, changes: Mapping[str, Any], code: str
 ) -> None:
-    assert _fault(shop, meter.number, **changes).code == code
+    assert _fault(shop, meter.number, changes).code == code
     assert shop.meter(meter.number) == meter
     assert shop.statement().key_changes == 0
 

@@ -57,9 +57,8 @@ def test_the_migrations_make_what_the_code_declares(database_url: str) -> None:
 def test_every_table_is_strict_on_sqlite(sqlite_files: SqliteFiles) -> None:
     engine = open_engine(sqlite_files.shop())
     with engine.connect() as connection:
-        strict = dict(
-            connection.exec_driver_sql("SELECT name, strict FROM pragma_table_list").tuples()
-        )
+        rows = connection.exec_driver_sql("SELECT name, strict FROM pragma_table_list")
+        strict = {row.name: row.strict for row in rows}
     assert {name for name in metadata.tables if not strict[name]} == set()
     engine.dispose()
 
@@ -181,5 +180,5 @@ def test_everything_that_vending_names_is_there() -> None:
     assert all(getattr(vending, name) for name in vending.__all__)
     assert set(vending.__all__) <= set(dir(vending))
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
-        vending.Nothing  # type: ignore[attr-defined]  # noqa: B018
+        vending.Nothing  # noqa: B018
     assert storage.audit.audit_lines.metadata is storage.ledger.accounts.metadata

@@ -236,8 +236,8 @@ def test_a_trial_shows_what_the_sale_then_does(shop: Shop, meter: Meter) -> None
     assert [(line.kind, line.amount_minor, line.explanation) for line in receipt.payment.lines] == [
         (line.kind.value, line.amount_minor, line.explanation) for line in trial.quote.lines
     ]
+    shop.block_meter(meter.number, "debt")
     with pytest.raises(MeterBlockedError):
-        shop.block_meter(meter.number, "debt")
         shop.trial_vend(meter.number, 10_000)
 
 

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from vending.shop.meters import Meter, MeterKey
 from vending.shop.receipt import KeyPart, MeterPart, ReceiptKind, SellerPart
 from vending.shop.settings import Utility
 from vending.shop.tables import receipts, tokens
+
+_NEW_RECEIPT: Final = insert(receipts).returning(receipts.c.receipt_no)
+_NEW_TOKEN: Final = insert(tokens)
+_LAST_PURCHASE: Final = (
+    select(receipts.c.issued_at)
+    .where(
+        receipts.c.meter_id == bindparam("of_meter"),
+        receipts.c.kind == ReceiptKind.CREDIT.value,
+    )
+    .order_by(receipts.c.receipt_no.desc())
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +52,7 @@ def store_receipt(
 ) -> int:
     """Write a receipt and its tokens, in entry order; gives the receipt's number."""
     receipt_no: int = connection.execute(
-        insert(receipts).returning(receipts.c.receipt_no),
+        _NEW_RECEIPT,
         {
             "client": client,
             "message_id": message_id,
@@ -53,7 +66,7 @@ def store_receipt(
         },
     ).scalar_one()
     connection.execute(
-        insert(tokens),
+        _NEW_TOKEN,
         [
             {
                 "receipt_no": receipt_no,
@@ -75,12 +88,7 @@ def store_receipt(
 
 def last_purchase(connection: Connection, meter: Meter) -> datetime | None:
     """When credit was last sold to a meter."""
-    moment: datetime | None = connection.scalar(
-        select(receipts.c.issued_at)
-        .where(receipts.c.meter_id == meter.meter_id, receipts.c.kind == ReceiptKind.CREDIT.value)
-        .order_by(receipts.c.receipt_no.desc())
-        .limit(1)
-    )
+    moment: datetime | None = connection.scalar(_LAST_PURCHASE, {"of_meter": meter.meter_id})
     return moment
 
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
 
 from vending.shop.faults import KeyTypeError, MeterExistsError, UnknownMeterError
-from vending.shop.security import TEST_SUPPLY_GROUP
 from vending.shop.settings import require_line
 from vending.shop.tables import meter_keys, meters
 from vending.sts import (
@@ -35,6 +34,29 @@ from vending.sts import (
     parse_supply_group_code,
     parse_tariff_index,
 )
+from vending.sts.public_test_key import TEST_SUPPLY_GROUP
+
+_THIS_METER: Final = meters.c.number == bindparam("face")
+_LOCK: Final = select(meters.c.meter_id).where(_THIS_METER).with_for_update(key_share=True)
+_WITH_KEY: Final[Select[Any]] = select(
+    meters.c.meter_id,
+    meters.c.number,
+    meters.c.algorithm,
+    meters.c.customer,
+    meters.c.location,
+    meters.c.blocked,
+    meter_keys.c.meter_key_id,
+    meter_keys.c.sgc,
+    meter_keys.c.krn,
+    meter_keys.c.key_type,
+    meter_keys.c.tariff_index,
+    meter_keys.c.base_year,
+    meter_keys.c.ken,
+).join(
+    meter_keys,
+    (meter_keys.c.meter_id == meters.c.meter_id) & (meter_keys.c.state == "in_use"),
+)
+_FIND: Final = _WITH_KEY.where(_THIS_METER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,13 +221,10 @@ def find_meter(connection: Connection, number: str, *, lock: bool = False) -> Me
         UnknownMeterError: not registered.
     """
     pan = MeterPan.from_drn(number)
-    if lock:
-        connection.execute(
-            select(meters.c.meter_id)
-            .where(meters.c.number == pan.drn)
-            .with_for_update(key_share=True)
-        )
-    row = connection.execute(_with_key().where(meters.c.number == pan.drn)).one_or_none()
+    if lock and connection.dialect.name == "postgresql":
+        # A statement of its own: what follows must see what the lock waited for.
+        connection.execute(_LOCK, {"face": pan.drn})
+    row = connection.execute(_FIND, {"face": pan.drn}).one_or_none()
     if row is None:
         raise UnknownMeterError(
             f"Meter {pan.drn} is not registered here: compare the number with the meter's face, "
@@ -217,7 +236,7 @@ def find_meter(connection: Connection, number: str, *, lock: bool = False) -> Me
 def list_meters(connection: Connection, after: str, limit: int) -> list[Meter]:
     """The next ``limit`` meters by number, beginning behind the number ``after``."""
     rows = connection.execute(
-        _with_key().where(meters.c.number > after).order_by(meters.c.number).limit(limit)
+        _WITH_KEY.where(meters.c.number > after).order_by(meters.c.number).limit(limit)
     )
     return [_meter(row) for row in rows]
 
@@ -235,27 +254,6 @@ def keys_of(connection: Connection, meter_id: int) -> list[MeterKey]:
 def set_blocked(connection: Connection, meter_id: int, reason: str | None) -> None:
     """Block sales to a meter for a reason, or open them again (None)."""
     connection.execute(update(meters).where(meters.c.meter_id == meter_id).values(blocked=reason))
-
-
-def _with_key() -> Select[Any]:
-    return select(
-        meters.c.meter_id,
-        meters.c.number,
-        meters.c.algorithm,
-        meters.c.customer,
-        meters.c.location,
-        meters.c.blocked,
-        meter_keys.c.meter_key_id,
-        meter_keys.c.sgc,
-        meter_keys.c.krn,
-        meter_keys.c.key_type,
-        meter_keys.c.tariff_index,
-        meter_keys.c.base_year,
-        meter_keys.c.ken,
-    ).join(
-        meter_keys,
-        (meter_keys.c.meter_id == meters.c.meter_id) & (meter_keys.c.state == "in_use"),
-    )
 
 
 def _meter(row: Row[Any]) -> Meter:

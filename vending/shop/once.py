@@ -12,9 +12,9 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Row, select, update
+from sqlalchemy import Connection, Engine, Row, bindparam, select, update
 
 from storage.engine import insert_if_new, writing
 from vending.errors import FaultFamily, VendingError
@@ -22,6 +22,17 @@ from vending.shop.faults import MessageConflictError, OutcomeUnknownError, Unkno
 from vending.shop.receipt import Receipt
 from vending.shop.requests import Outcome, VendResult, canonical_json
 from vending.shop.tables import requests
+
+# Statements are made once: making one takes longer than running it.
+_THIS_ID: Final = (requests.c.client == bindparam("asking")) & (
+    requests.c.message_id == bindparam("id_asked")
+)
+_BY_ID: Final = select(requests).where(_THIS_ID)
+_ANSWER: Final = (
+    update(requests)
+    .where(_THIS_ID)
+    .values(outcome=bindparam("outcome"), response=bindparam("response"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +69,32 @@ def answer_once(
         StorageError: of `storage.engine.writing`.
         VendingError: a protocol or system fault from ``work``; nothing was stored.
     """
+    try:
+        with writing(engine) as connection:
+            if not _begin(connection, question, received_at):
+                return _repeated(connection, question)
+            response = _done(question, work(connection))
+            _store(connection, question, Outcome.DONE, response)
+    except VendingError as fault:
+        if fault.family is not FaultFamily.BUSINESS:
+            raise
+        return _refuse_once(engine, question, received_at, fault)
+    return VendResult.stored(question.client, question.message_id, response, replayed=False)
+
+
+def _refuse_once(
+    engine: Engine, question: Question, received_at: datetime, fault: VendingError
+) -> VendResult:
+    """Store a refusal; what was begun before it is undone already.
+
+    Should the same request have been answered in between, by another process, then that is
+    the answer.
+    """
     with writing(engine) as connection:
-        stored = _stored(connection, question.client, question.message_id)
-        if stored is None and not _begin(connection, question, received_at):
-            stored = _stored(connection, question.client, question.message_id)
-        if stored is not None:
-            return _repeated(stored, question)
-        response = _answer(connection, question, work)
+        if not _begin(connection, question, received_at):
+            return _repeated(connection, question)
+        response = _failed(question, fault)
+        _store(connection, question, Outcome.FAILED, response)
     return VendResult.stored(question.client, question.message_id, response, replayed=False)
 
 
@@ -85,9 +115,7 @@ def stored_answer(connection: Connection, client: str, message_id: str) -> VendR
 
 
 def _stored(connection: Connection, client: str, message_id: str) -> Row[Any] | None:
-    return connection.execute(
-        select(requests).where(requests.c.client == client, requests.c.message_id == message_id)
-    ).one_or_none()
+    return connection.execute(_BY_ID, {"asking": client, "id_asked": message_id}).one_or_none()
 
 
 def _begin(connection: Connection, question: Question, received_at: datetime) -> bool:
@@ -104,7 +132,9 @@ def _begin(connection: Connection, question: Question, received_at: datetime) ->
     )
 
 
-def _repeated(stored: Row[Any], question: Question) -> VendResult:
+def _repeated(connection: Connection, question: Question) -> VendResult:
+    stored = _stored(connection, question.client, question.message_id)
+    assert stored is not None  # its key was taken
     if bytes(stored.request_sha256) != question.sha256:
         raise MessageConflictError(
             f"Message id {question.message_id} of client {question.client} was used before, for "
@@ -123,25 +153,27 @@ def _result(stored: Row[Any]) -> VendResult:
     )
 
 
-def _answer(
-    connection: Connection, question: Question, work: Callable[[Connection], Receipt]
-) -> bytes:
-    answer: dict[str, Any] = {"client": question.client, "message_id": question.message_id}
-    try:
-        with connection.begin_nested():
-            receipt = work(connection)
-    except VendingError as fault:
-        if fault.family is not FaultFamily.BUSINESS:
-            raise
-        outcome = Outcome.FAILED
-        answer["error"] = {"code": fault.code, "message": str(fault)}
-    else:
-        outcome = Outcome.DONE
-        answer["receipt"] = receipt.to_json()
-    response = canonical_json({"outcome": outcome.value, **answer})
+def _done(question: Question, receipt: Receipt) -> bytes:
+    return _response(question, Outcome.DONE, {"receipt": receipt.to_json()})
+
+
+def _failed(question: Question, fault: VendingError) -> bytes:
+    error = {"code": fault.code, "message": str(fault)}
+    return _response(question, Outcome.FAILED, {"error": error})
+
+
+def _response(question: Question, outcome: Outcome, body: dict[str, Any]) -> bytes:
+    ids = {"client": question.client, "message_id": question.message_id}
+    return canonical_json({"outcome": outcome.value, **ids, **body})
+
+
+def _store(connection: Connection, question: Question, outcome: Outcome, response: bytes) -> None:
     connection.execute(
-        update(requests)
-        .where(requests.c.client == question.client, requests.c.message_id == question.message_id)
-        .values(outcome=outcome.value, response=response)
+        _ANSWER,
+        {
+            "asking": question.client,
+            "id_asked": question.message_id,
+            "outcome": outcome.value,
+            "response": response,
+        },
     )
-    return response

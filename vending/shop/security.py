@@ -22,24 +22,22 @@ from vending.sts import (
     KeyAttributes,
     KeyChange,
     KeyExpiry,
-    KeyGeneration,
     KeyRevision,
     StaTables,
     SupplyGroupCode,
     TokenCipher,
-    VendingKey,
     cipher_for,
     decode,
     derive_decoder_key,
     encode,
     key_change_tokens,
 )
+from vending.sts.public_test_key import (
+    PUBLIC_TEST_VENDING_KEY,
+    TEST_KEY_GENERATION,
+    TEST_SUPPLY_GROUP,
+)
 
-TEST_SUPPLY_GROUP: Final = "123457"
-"""The supply group of the public test keys."""
-
-# Published test data (STS 531 test series): anybody can make tokens under this key.
-_PUBLIC_TEST_VENDING_KEY: Final = "abababababababab949494949494949401234567"
 _DECODER_KEYS_KEPT: Final = 10_000
 
 
@@ -98,9 +96,9 @@ class PublicTestKeys:
 
     def __init__(self, tables: StaTables = SAMPLE_TABLES) -> None:
         self._tables: Final = tables
-        key = VendingKey.from_hex(_PUBLIC_TEST_VENDING_KEY)
         self._vending_keys: Final = {
-            (SupplyGroupCode(TEST_SUPPLY_GROUP), KeyRevision(revision)): key for revision in (1, 2)
+            (TEST_SUPPLY_GROUP, KeyRevision(revision)): PUBLIC_TEST_VENDING_KEY
+            for revision in (1, 2)
         }
         self._unlocked: Final = lru_cache(maxsize=_DECODER_KEYS_KEPT)(self._unlock)
 
@@ -144,5 +142,5 @@ class PublicTestKeys:
     def _unlock(self, key: KeyAttributes) -> tuple[DecoderKey, TokenCipher]:
         self.require(key.sgc, key.krn)
         vending_key = self._vending_keys[key.sgc, key.krn]
-        decoder_key = derive_decoder_key(KeyGeneration.DKGA04, vending_key, key)
+        decoder_key = derive_decoder_key(TEST_KEY_GENERATION, vending_key, key)
         return decoder_key, cipher_for(key.algorithm, decoder_key, self._tables)

@@ -7,7 +7,7 @@ from datetime import date, datetime, time
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from vending.shop.books import open_books
 from vending.shop.faults import InvalidSettingError, NoPriceError
@@ -17,6 +17,12 @@ from vending.shop.tables import prices, utility
 
 _NAME_LENGTH_MAX: Final = 200
 _SALE_MAX: Final = 10**15
+_PRICE_AT: Final = (
+    select(prices.c.price_id, prices.c.per_kwh, prices.c.tax_bp)
+    .where(prices.c.valid_from <= bindparam("moment"))
+    .order_by(prices.c.valid_from.desc())
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +135,7 @@ def price_at(connection: Connection, moment: datetime) -> tuple[int, Price]:
     Raises:
         NoPriceError: the first price is valid only later.
     """
-    row = connection.execute(
-        select(prices.c.price_id, prices.c.per_kwh, prices.c.tax_bp)
-        .where(prices.c.valid_from <= moment)
-        .order_by(prices.c.valid_from.desc())
-        .limit(1)
-    ).one_or_none()
+    row = connection.execute(_PRICE_AT, {"moment": moment}).one_or_none()
     if row is None:
         raise NoPriceError(
             "No price is valid yet at this time: check the clock, or set a price from today."

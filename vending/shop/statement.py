@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import Connection, func, select
 
 from storage.ledger import AccountBalance, balances
+from storage.span import within
 from vending.shop.books import CHANGE, SALES, TAX, Tender
 from vending.shop.receipt import ReceiptKind
 from vending.shop.settings import Utility
@@ -81,7 +82,7 @@ def make_statement(
     """Count a span of time (``since`` inclusive, ``until`` exclusive; None is open)."""
     accounts = balances(connection, since, until)
     of = {account.account: account.balance_minor for account in accounts}
-    span = _issued_between(since, until)
+    span = within(receipts.c.issued_at, since, until)
     credit = receipts.c.kind == ReceiptKind.CREDIT.value
     sales, tendered, change, units = connection.execute(
         select(
@@ -114,12 +115,3 @@ def make_statement(
         tax_minor=of[TAX],
         accounts=accounts,
     )
-
-
-def _issued_between(since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
-    limits = []
-    if since is not None:
-        limits.append(receipts.c.issued_at >= since)
-    if until is not None:
-        limits.append(receipts.c.issued_at < until)
-    return limits

@@ -9,12 +9,17 @@ the base date is the same.  The database refuses any other order (trigger on ``t
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from vending.shop.meters import Meter
 from vending.shop.tables import tokens
 from vending.sts import Tid, next_tid, require_not_expired
+
+_LAST_USED: Final = select(func.max(tokens.c.tid)).where(
+    tokens.c.meter_id == bindparam("of_meter"), tokens.c.base_year == bindparam("of_base_year")
+)
 
 
 def allocate_tid(connection: Connection, meter: Meter, now: datetime) -> Tid:
@@ -31,9 +36,7 @@ def allocate_tid(connection: Connection, meter: Meter, now: datetime) -> Tid:
     """
     base = meter.key.base_date
     last_used = connection.scalar(
-        select(func.max(tokens.c.tid)).where(
-            tokens.c.meter_id == meter.meter_id, tokens.c.base_year == int(base)
-        )
+        _LAST_USED, {"of_meter": meter.meter_id, "of_base_year": int(base)}
     )
     tid = next_tid(now, base, last_used)
     require_not_expired(tid, meter.key.ken)
