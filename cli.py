@@ -14,7 +14,7 @@ from typing import Final
 
 import click
 
-from commands.output import CliState, Fault, report_fault
+from commands.output import CliState, Fault, UnexpectedError, print_json, report_fault
 
 _COMMANDS: Final = {
     "completion": ("commands.completion:completion", "Print shell completion (bash, zsh, fish)."),
@@ -66,19 +66,18 @@ def main(args: Sequence[str] | None = None) -> None:
     try:
         status = cli.main(args=args, prog_name="meterhouse", standalone_mode=False, obj=state)
     except click.ClickException as fault:
-        fault.show()
+        if "--json" in (sys.argv[1:] if args is None else args):
+            print_json({"error": {"code": "usage", "message": fault.format_message()}})
+        else:
+            fault.show()
         status = fault.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         status = 130
-    except BrokenPipeError:  # the reader (head, less) has seen enough
-        sys.stderr.close()
-        status = 0
-    except Exception as fault:
+    except Exception as fault:  # noqa: BLE001 - the last resort: no traceback for a clerk
         # The rooms may not share a root class; what their faults share is a stable code.
-        if not isinstance(fault, Fault):
-            raise
-        status = report_fault(fault, as_json=state.as_json)
+        known = fault if isinstance(fault, Fault) else UnexpectedError.of(fault)
+        status = report_fault(known, as_json=state.as_json)
     sys.exit(status if isinstance(status, int) else 0)
 
 

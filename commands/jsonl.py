@@ -58,6 +58,8 @@ def answer_lines(source: IO[bytes], operation: Callable[[dict[str, Any]], object
                 refused += 1
                 answer = fault_object(fault)
             out.write(json.dumps(answer, ensure_ascii=False) + "\n")
+            if not size:  # whoever feeds a pipe may wait for each answer
+                out.flush()
             if progress and task is not None:
                 progress.advance(task, len(line or b""))
     out.flush()
@@ -66,6 +68,7 @@ def answer_lines(source: IO[bytes], operation: Callable[[dict[str, Any]], object
 
 
 def _size(source: IO[bytes]) -> int:
+    """How many bytes a regular file has; 0 for a pipe or a terminal."""
     try:
         return Path(source.name).stat().st_size
     except (OSError, TypeError):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol, TypeVar, runtime_checkable
 
 import click
@@ -56,6 +58,25 @@ class Fault(Protocol):
     """What the faults of all rooms share: a stable ``code``; their text is the message."""
 
     code: ClassVar[str]
+
+
+class UnexpectedError(Exception):
+    """Something that no room foresaw: a full disk, a closed stream, or a mistake of ours."""
+
+    code: ClassVar[str] = "unexpected"
+    family: ClassVar[FaultFamily] = FaultFamily.SYSTEM
+
+    @classmethod
+    def of(cls, fault: Exception) -> UnexpectedError:
+        """Say what happened and where, without quoting values: they might be secret."""
+        if isinstance(fault, OSError) and fault.strerror:
+            return cls(f"The system refused: {fault.strerror}.")
+        frames = traceback.extract_tb(fault.__traceback__)
+        where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+        return cls(
+            f"{type(fault).__name__}{where}. This is a mistake of ours: please report this line "
+            "and the command."
+        )
 
 
 def fault_object(fault: Fault) -> dict[str, dict[str, str]]:

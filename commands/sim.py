@@ -16,6 +16,7 @@ import click
 
 from commands.output import json_option, print_json
 from commands.running_meter import MeterClock, SavedMeter
+from commands.sts import load_tables, tables_option
 from simulators import ConstantLoad, HouseholdLoad, KeypadMeter, LoadProfile, MeterKey, Nameplate
 from simulators.display import kwh, supply_line
 from simulators.errors import NoPowerError, SimulatorError
@@ -26,6 +27,7 @@ from vending.sts import (
     EncryptionAlgorithm,
     KeyAttributes,
     MeterPan,
+    StaTables,
     parse_base_date,
     parse_key_expiry,
     parse_key_revision,
@@ -83,7 +85,7 @@ def _meter_options(command: _Command) -> _Command:
             help="Meter number, 11 or 13 digits.",
         ),
         click.option(
-            "--decoder-key", metavar="HEX", envvar="METERHOUSE_DECODER_KEY",
+            "--decoder-key", metavar="HEX", envvar="METERHOUSE_METER_KEY",
             prompt="Decoder key (hex)", prompt_required=False, hide_input=True,
             help="SECRET. The meter's own key; without HEX it is asked for unseen, and other "
             "users of this machine may see it on a command line. Default: derived from the "
@@ -91,7 +93,7 @@ def _meter_options(command: _Command) -> _Command:
         ),
         click.option(
             "--ea", type=click.Choice(["7", "07", "11"]), default="11", show_default=True,
-            help="Encryption algorithm: 07 STA (sample tables), 11 MISTY1.",
+            help="Encryption algorithm: 07 STA, 11 MISTY1.",
         ),
         click.option("--sgc", default="123457", show_default=True, help="Supply group code."),
         click.option("--krn", type=int, default=1, show_default=True, help="Key revision."),
@@ -118,6 +120,7 @@ def _meter_options(command: _Command) -> _Command:
     "An existing file decides everything about the meter but its load.",
 )
 @_meter_options
+@tables_option
 @click.option(
     "--load",
     type=_LoadParameter(),
@@ -127,10 +130,10 @@ def _meter_options(command: _Command) -> _Command:
 )
 @click.option(
     "--speed",
-    type=click.IntRange(1, _SPEED_MAX),
+    type=click.IntRange(0, _SPEED_MAX),
     default=1,
     show_default=True,
-    help="Let the meter's clock run so many times as fast.",
+    help="Let the meter's clock run so many times as fast; 0: only `wait` moves it.",
 )
 @json_option
 @click.pass_context
@@ -140,6 +143,7 @@ def keypad(
     path: Path | None,
     load: LoadProfile,
     speed: int,
+    tables: Path | None,
     as_json: bool,
     **identity: Any,
 ) -> None:
@@ -164,7 +168,7 @@ def keypad(
         if path is not None:
             stack.enter_context(exclusive(path))
         start = datetime.now(UTC)
-        meter = _open(ctx, path, load, start, identity)
+        meter = _open(ctx, path, load, start, load_tables(tables), identity)
         saved = SavedMeter(meter, path)
         saved.save()
         clock = MeterClock(max(start, meter.now), speed)
@@ -181,11 +185,12 @@ def _open(
     path: Path | None,
     load: LoadProfile,
     start: datetime,
+    tables: StaTables,
     identity: dict[str, Any],
 ) -> KeypadMeter:
     if path is None or not path.exists():
-        return _new_meter(load, start, **identity)
-    state = load_state(path)
+        return _new_meter(load, start, tables, **identity)
+    state = load_state(path, tables)
     drn, asked = state.nameplate.meter_pan.drn, MeterPan.from_drn(identity["drn"]).drn
     by_default = ctx.get_parameter_source("drn") is click.core.ParameterSource.DEFAULT
     if asked != drn and not by_default:
@@ -199,6 +204,7 @@ def _open(
 def _new_meter(
     load: LoadProfile,
     start: datetime,
+    tables: StaTables,
     *,
     drn: str,
     decoder_key: str | None,
@@ -226,7 +232,7 @@ def _new_meter(
     if decoder_key is not None:
         key = replace(key, decoder_key=DecoderKey.from_hex(decoder_key))
     return KeypadMeter.new(
-        Nameplate(attributes.meter_pan, attributes.algorithm, phases=int(phases)),
+        Nameplate(attributes.meter_pan, attributes.algorithm, tables, phases=int(phases)),
         key,
         start,
         load,
@@ -285,8 +291,8 @@ def _obey(saved: SavedMeter, clock: MeterClock, entry: str) -> TokenResult | Non
     meter, words = saved.meter, entry.split()
     now = clock.now()
     match words:
-        case ["wait", seconds] if seconds.isdecimal() and len(seconds) <= 8:
-            clock.skip(min(int(seconds), _WAIT_MAX_S))
+        case ["wait", seconds]:
+            clock.skip(_seconds(seconds))
             meter.advance(clock.now())
         case ["load", load]:
             try:
@@ -301,10 +307,20 @@ def _obey(saved: SavedMeter, clock: MeterClock, entry: str) -> TokenResult | Non
             meter.power_off(now)
         case ["power", "on"]:
             meter.power_on(now)
+        case [word, *_] if word[0].isalpha():
+            raise _EntryError(
+                f"There is no entry {entry[:20]!r}: type digits of a token, or wait, load, cover, power."
+            )
         case _:
             return saved.enter_token(entry, now)
     saved.save()
     return None
+
+
+def _seconds(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or int(text[:12]) > _WAIT_MAX_S:
+        raise _EntryError(f"wait takes whole seconds, at most {_WAIT_MAX_S}; not {text!r}.")
+    return int(text)
 
 
 def _print_refusal(entry: str, fault: SimulatorError, *, as_json: bool) -> None:

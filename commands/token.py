@@ -16,6 +16,7 @@ from commands.sts import load_tables, tables_option
 from vending.sts import (
     DecoderKey,
     EncryptionAlgorithm,
+    StaTables,
     TokenCipher,
     TokenFormatError,
     cipher_for,
@@ -40,7 +41,7 @@ def token() -> None:
 @click.argument("tokens", nargs=-1, required=True, metavar="TOKEN…")
 @click.option(
     "--ea",
-    type=click.Choice(["7", "11"]),
+    type=click.Choice(["7", "07", "11"]),
     help="Encryption algorithm: 7 STA, 11 MISTY1. Found from the key's length if left out.",
 )
 @click.option(
@@ -72,9 +73,10 @@ def explain_command(
     needs_key = any(untranspose(digits)[1] in ENCRYPTED_CLASSES for digits in all_digits)
     key = _ask_key(decoder_key) if needs_key else None
     algorithm = _algorithm(ea, key)
-    cipher = cipher_for(algorithm, key, load_tables(tables)) if key and algorithm else None
+    sta_tables = load_tables(tables)
+    cipher = cipher_for(algorithm, key, sta_tables) if key and algorithm else None
     if as_json:
-        print_json(_json_answers(all_digits, key, algorithm, int(base_year), tables))
+        print_json(_json_answers(all_digits, key, algorithm, int(base_year), sta_tables))
     intact = True
     for digits in all_digits:
         decoded = decode(digits, cipher)
@@ -90,7 +92,7 @@ def _split(parts: tuple[str, ...]) -> list[str]:
     digits = re.sub(r"[\s-]", "", "".join(parts))
     if len(digits) % TOKEN_DIGITS or not (digits.isascii() and digits.isdigit()):
         raise TokenFormatError(
-            f"Tokens have {TOKEN_DIGITS} digits each; these are {len(digits)} characters. "
+            f"Tokens have {TOKEN_DIGITS} digits (0-9) each; these are {len(digits)} characters. "
             "Check for a missing or doubled digit."
         )
     return [digits[i : i + TOKEN_DIGITS] for i in range(0, len(digits), TOKEN_DIGITS)]
@@ -120,12 +122,17 @@ def _json_answers(
     key: DecoderKey | None,
     algorithm: EncryptionAlgorithm | None,
     base_year: int,
-    tables: Path | None,
+    tables: StaTables,
 ) -> list[dict[str, Any]]:
-    engine = RecordEngine(load_tables(tables))
+    engine = RecordEngine(tables)
     secret = {"ea": int(algorithm), "decoder_key": key.secret.hex()} if key and algorithm else {}
-    return [
+    answers = [
         engine.decode({"token": digits, "base_year": base_year} | secret) for digits in all_digits
+    ]
+    # A key's sections are for `sts decode`, which is asked for them; here they stay hidden.
+    return [
+        {name: value for name, value in answer.items() if not name.startswith("nk")}
+        for answer in answers
     ]
 
 

@@ -53,7 +53,6 @@ class Nameplate:
                 "A meter's ratings are whole numbers, 0 or more; times at least 1 s."
             )
 
-    @property
-    def manufacturer_code(self) -> int:
-        """The meter's own code in class 1 tokens."""
-        return int(self.meter_pan.manufacturer)
+    def is_made_by(self, code: int, digits: int) -> bool:
+        """Whether a class 1 token's manufacturer code, of 2 or 4 digits, is this meter's own."""
+        return f"{code:0{digits}d}" == self.meter_pan.manufacturer

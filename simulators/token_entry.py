@@ -123,8 +123,9 @@ def _answer(state: MeterState, digits: str) -> _Answer:
 
 def _objection_to(content: Content, state: MeterState) -> Outcome | None:
     if isinstance(content, InitiateMeterTest):
-        own = (0, state.nameplate.manufacturer_code)
-        return None if content.manufacturer_code in own else Outcome.MFR_CODE_ERROR
+        maker, digits = content.manufacturer_code, 4 if content.four_digit_manufacturer else 2
+        is_ours = maker == 0 or state.nameplate.is_made_by(maker, digits)
+        return None if is_ours else Outcome.MFR_CODE_ERROR
     if isinstance(content, KeySection):
         return None
     if isinstance(content, StampedContent):

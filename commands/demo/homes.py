@@ -9,6 +9,7 @@ from typing import Final
 
 from simulators import KeypadMeter, LoadProfile, TokenResult, energy_ws
 from simulators.moments import second_of
+from simulators.supply import WS_PER_WH
 
 _BETWEEN_KEYS: Final = timedelta(seconds=1)
 
@@ -22,9 +23,8 @@ class Home:
     meter: KeypadMeter
     load: LoadProfile
     counted_ws: int = 0
-    """What the home used by its own count, in watt-seconds: whatever its load wanted while it
-    had light, up to the credit.  Kept apart from the meter's registers, to be held against
-    them."""
+    """What the home used by its own count, in watt-seconds: whatever its load wanted, as long as
+    what was bought lasted.  It looks at no register of the meter, to be held against them."""
     paid_minor: int = 0
     sold_wh: int = 0
     """By the receipts that this customer holds."""
@@ -35,12 +35,11 @@ class Home:
 
     def advance(self, now: datetime) -> None:
         """Let time pass in the home: use electricity while there is some."""
-        meter = self.meter
-        start, was_lit, credit_ws = meter.now, meter.is_lit, meter.registers.remaining_ws
-        meter.advance(now)
-        if was_lit:
-            wanted_ws = energy_ws(self.load, second_of(start), second_of(now))
-            self.counted_ws += min(wanted_ws, credit_ws)
+        start = self.meter.now
+        self.meter.advance(now)
+        wanted_ws = energy_ws(self.load, second_of(start), second_of(now))
+        left_ws = self.accepted_wh * WS_PER_WH - self.counted_ws
+        self.counted_ws += min(wanted_ws, left_ws)
 
     def type_token(self, digits: str) -> Iterator[TokenResult | None]:
         """Press the keys one by one, a second apart; the last press gives the meter's answer."""

@@ -187,7 +187,7 @@ def print_statement(
     else:
         console.print(
             "[bold green]All agree[/bold green], to the watt-second and the cent, "
-            "from six independent counts."
+            "from six separate counts."
         )
 
 

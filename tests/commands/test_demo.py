@@ -62,7 +62,7 @@ def test_the_live_picture_runs_on_a_terminal() -> None:
     screen = pexpect.spawn(
         sys.executable, ["-m", "cli", "demo", "--seconds", "2"],
         cwd=str(ROOT), dimensions=(40, 130), timeout=60, encoding="utf-8",
-        env=os.environ | {"TERM": "xterm-256color"},
+        env=os.environ | {"TERM": "xterm-256color", "COLUMNS": "130", "LINES": "40"},
     )  # fmt: skip
     screen.expect("latest receipt")
     screen.expect("All agree")

@@ -82,7 +82,11 @@ def test_entries_are_answered_line_by_line() -> None:
 
 def test_json_tells_all_that_a_program_wants() -> None:
     first, waited, empty, again = answers(
-        f"{token(10)}\nwait 1800\nwait 1800\n{token(2, tid=6_000_010)}\n", "--load", "1000"
+        f"{token(10)}\nwait 1800\nwait 1800\n{token(2, tid=6_000_010)}\n",
+        "--load",
+        "1000",
+        "--speed",
+        "0",
     )
     assert first["result"] == "Accept"
     assert (first["credit_added_wh"], first["credit_wh"]) == (1_000, 1_000)
@@ -108,7 +112,7 @@ def test_an_sta_meter_takes_sta_tokens() -> None:
 def test_a_decoder_key_may_come_from_the_environment() -> None:
     key = decoder_key("01000000016", EncryptionAlgorithm.MISTY1).secret.hex()
     given = token(5, drn="01000000016")
-    done = meterhouse("sim", "keypad", stdin=given, env={"METERHOUSE_DECODER_KEY": key})
+    done = meterhouse("sim", "keypad", stdin=given, env={"METERHOUSE_METER_KEY": key})
     assert done.stdout.startswith("Accept")
     assert key not in done.stdout + done.stderr
 
@@ -117,6 +121,9 @@ def test_the_lock_the_cover_and_the_mains_can_be_tried() -> None:
     lines = answers(
         f"{WRONG}\n{WRONG}\n{WRONG}\n{token(5)}\nwait 10\n{token(5)}\ncover open\npower off\n"
         f"{token(6, tid=6_000_010)}\npower on\nload 700\nload much\n"
+        "wait -1\nwait 99999999999999\npower maybe\n",
+        "--speed",
+        "0",
     )
     assert [line.get("result") for line in lines[:6]] == (
         ["CRCError", "CRCError", "CRCError", "Locked", None, "Accept"]
@@ -125,6 +132,8 @@ def test_the_lock_the_cover_and_the_mains_can_be_tried() -> None:
     assert lines[7]["has_power"] is False
     assert lines[8]["error"]["code"] == "no_power"
     assert lines[11]["error"]["message"].startswith("'much'")
+    assert all("error" in line for line in lines[12:])
+    assert lines[-1].get("locked_for_s") in (None, 0)
 
 
 def test_the_state_is_kept_in_a_private_file(tmp_path: Path) -> None:
@@ -168,12 +177,13 @@ def test_a_token_that_cannot_be_saved_is_not_shown_as_accepted(tmp_path: Path) -
     assert load_state(path).supply.registers.accepted_wh == 0
 
 
-def test_long_and_odd_lines_are_only_wrong_numbers() -> None:
+def test_long_and_odd_lines_are_refused_and_the_run_goes_on() -> None:
     done = meterhouse("sim", "keypad", "--json", stdin=b"x" * 20_000 + b"\n\xff\x00\n12345")
     assert done.returncode == 0
-    results = [json.loads(line)["result"] for line in done.stdout.splitlines()]
-    assert results[0] == "FormatError"
-    assert set(results) <= {"FormatError", "Locked"}
+    first, *others = [json.loads(line) for line in done.stdout.splitlines()]
+    assert "error" in first
+    assert others
+    assert {other.get("result", "FormatError") for other in others} <= {"FormatError", "Locked"}
 
 
 def test_a_file_of_another_meter_or_a_damaged_one_is_left_untouched(tmp_path: Path) -> None:

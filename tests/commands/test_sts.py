@@ -1,13 +1,17 @@
 """``meterhouse sts``: the stable interface for engineers and outside checks."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.commands.running import json_lines, meterhouse
+from tests.commands.running import ROOT, json_lines, meterhouse
 from tests.sts.vectors import DECODER_KEYS, KEY_CHANGES, STA_KEY, TOKENS, VECTORS
+from vending.sts import encode_amount
 
 CREDIT: dict[str, Any] = {
     "ea": 7,
@@ -33,9 +37,14 @@ def test_all_published_tokens_are_encoded_in_order() -> None:
 def test_all_published_tokens_are_decoded() -> None:
     wanted = ("token", "ea", "decoder_key", "base_year")
     records = [{name: vector[name] for name in wanted if name in vector} for vector in TOKENS]
+    exact = ("class", "subclass", "rnd", "register", "control", "manufacturer_code")
     for answer, vector in zip(json_lines("decode", records), TOKENS, strict=True):
         assert answer["crc_ok"]
-        assert (answer["class"], answer["subclass"]) == (vector["class"], vector["subclass"])
+        for name in exact:
+            assert answer.get(name) == vector.get(name)
+        for name in ("amount", "max_power_limit_w"):
+            if name in vector:
+                assert answer[name] == encode_amount(vector[name]).amount
 
 
 def test_all_published_decoder_keys_are_derived() -> None:
@@ -74,6 +83,20 @@ def test_every_management_token_goes_out_and_comes_back() -> None:
         assert (answer["class"], answer["subclass"]) == (2, subclass)
         assert answer["issued_at"] == "2026-11-21T09:30:00Z"
         assert own.items() <= answer.items()
+
+
+def test_a_program_may_ask_line_by_line() -> None:
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "cli", "sts", "encode"],
+        cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as engine:  # fmt: skip
+        assert engine.stdin is not None
+        assert engine.stdout is not None
+        for _ in range(2):
+            engine.stdin.write(json.dumps(CREDIT).encode() + b"\n")
+            engine.stdin.flush()
+            assert json.loads(engine.stdout.readline())["token"] == "26337156909030006520"
 
 
 def test_bad_lines_answer_in_place_and_the_run_goes_on() -> None:
@@ -117,8 +140,8 @@ def test_bad_lines_answer_in_place_and_the_run_goes_on() -> None:
         ({"subclass": 8}, "not_issuable", "reserved"),
         ({"class": 2, "subclass": 3}, "key_change", "key-change"),
         ({"class": 2, "subclass": 12}, "not_issuable", "proprietary"),
-        ({"class": 1, "subclass": 7, "control": 1}, "not_issuable", "proprietary"),
-        ({"class": 1, "control": 1}, "missing_field", "manufacturer_code"),
+        ({"class": 1, "subclass": 7, "control": 1, "amount": None}, "not_issuable", "proprietary"),
+        ({"class": 1, "control": 1, "amount": None}, "missing_field", "manufacturer_code"),
         ({"rnd": 16}, "invalid_value", "0-15"),
         ({"rnd": None}, "missing_field", "'rnd'"),
         ({"amount": 1.5}, "invalid_value", "whole number"),
@@ -134,6 +157,9 @@ def test_bad_lines_answer_in_place_and_the_run_goes_on() -> None:
         ({"tid": 5}, "invalid_value", "do not agree"),
         ({"ken": 5}, "key_expired", "KEN 5"),
         ({"tables": "mine"}, "invalid_value", "--tables FILE"),
+        ({"control": 1}, "invalid_value", "belong to different tokens"),
+        ({"issued_at": "9999-12-31T23:59:59-23:59"}, "tid_range", "No base date"),
+        ({"issued_at": "0001-01-01T00:00:00+23:59"}, "tid_range", "No base date"),
         ({"amuont": 5}, "unknown_field", "is it 'amount'"),
     ],
 )
@@ -149,7 +175,9 @@ def test_every_refusal_has_its_code(change: dict[str, Any], code: str, message: 
 
 
 def test_remarks_in_a_record_are_ignored() -> None:
-    (answer,) = json_lines("encode", [CREDIT | {"case": "x", "comment": "y", "shop": 7}])
+    (answer,) = json_lines(
+        "encode", [CREDIT | {"case": "x", "comment": "y", "shop": 7, "notes": "z"}]
+    )
     assert answer == {
         "token": "26337156909030006520",
         "tid": 6778650,

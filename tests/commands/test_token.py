@@ -1,10 +1,13 @@
 """``meterhouse token explain``, and what all commands have in common."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from tests.commands.running import meterhouse
+from tests.commands.running import ROOT, meterhouse
 from tests.sts.vectors import MISTY1_KEY, STA_KEY
 
 
@@ -50,9 +53,28 @@ def test_the_key_comes_from_the_environment_too() -> None:
 
 
 def test_sections_of_a_key_are_not_shown() -> None:
-    done = meterhouse("token", "explain", "34812744915211133004", "--decoder-key", MISTY1_KEY)
-    assert "hidden" in done.stdout
-    assert "b2088343" not in done.stdout
+    arguments = ("token", "explain", "34812744915211133004", "--decoder-key", MISTY1_KEY)
+    assert "hidden" in meterhouse(*arguments).stdout
+    for done in (meterhouse(*arguments), meterhouse(*arguments, "--json")):
+        assert done.returncode == 0
+        assert "b2088343" not in done.stdout
+
+
+def test_nothing_ends_in_a_traceback() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cli", "token", "explain", "00000000000150997584"],
+            cwd=ROOT, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 5
+    assert b"No space left on device" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_usage_faults_answer_in_json_too() -> None:
+    done = meterhouse("token", "explain", "34812744915211133004", "--json")
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["error"]["code"] == "usage"
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,12 @@ def test_only_dkga04_knows_base_dates() -> None:
     )
 
 
+@pytest.mark.parametrize("wrong", [{"sgc": "xx"}, {"krn": 99}, {"tariff_index": "1"}])
+def test_attributes_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidValueError):
+        replace(STA, **wrong)
+
+
 @pytest.mark.parametrize("dkga", [KeyGeneration.DKGA01, KeyGeneration.DKGA03])
 def test_unconfirmed_algorithms_are_refused(dkga: KeyGeneration) -> None:
     with pytest.raises(UnconfirmedError, match="no published figure"):

@@ -110,6 +110,14 @@ def test_an_algorithm_cannot_be_changed_by_tokens() -> None:
         tokens_of(change_to(MISTY1_KEY, sgc=SupplyGroupCode("123457")), OLD_STA)
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"krn": 77}, {"tariff_index": "999"}, {"ken": 9999}, {"sgc": "xx"}]
+)
+def test_values_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidValueError):
+        change_to(STA_KEY, **wrong)
+
+
 def test_no_way_leads_back_to_the_factory() -> None:
     with pytest.raises(KeyChangeError, match="initialisation key"):
         change_to(STA_KEY, key_type=KeyType.INITIALISATION)

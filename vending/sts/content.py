@@ -113,6 +113,8 @@ class TransferCredit:
     token_class: ClassVar[int] = CREDIT_CLASS
 
     def __post_init__(self) -> None:
+        if type(self.service) is not Service:
+            raise InvalidValueError("A credit token is for a Service: 0-3, see Service.")
         _require_stamp(self.rnd, self.tid)
         require_range("Amount", self.amount, 0, AMOUNT_MAX)
 
@@ -333,6 +335,10 @@ class Set1stSectionDecoderKey:
     subclass: ClassVar[int] = 3
 
     def content(self) -> int:
+        require_range("Key expiry number, high half", self.ken_high, 0, 15)
+        require_range("Key revision number", self.krn, 1, 9)
+        require_range("Key type", int(self.key_type), 0, 3)
+        _require_section(self.key_section)
         flags = self.rollover << 3 | self.three_tokens << 2 | self.key_type
         return self.ken_high << 40 | self.krn << 36 | flags << 32 | self.key_section
 
@@ -353,6 +359,9 @@ class Set2ndSectionDecoderKey:
     subclass: ClassVar[int] = 4
 
     def content(self) -> int:
+        require_range("Key expiry number, low half", self.ken_low, 0, 15)
+        require_range("Tariff index", self.tariff_index, 0, 99)
+        _require_section(self.key_section)
         return self.ken_low << 40 | self.tariff_index << 32 | self.key_section
 
 
@@ -363,13 +372,15 @@ class Set3rdSectionDecoderKey:
     sgc_low: int
     """The supply group code's low 12 bits (the code as a 24-bit number)."""
     key_section: int = field(repr=False)
-    """NKMO2, bits 63-32 of a 128-bit key."""
+    """NKMO2, bits 95-64 of a 128-bit key."""
 
     name: ClassVar[str] = "set 3rd section decoder key"
     token_class: ClassVar[int] = MANAGEMENT_CLASS
     subclass: ClassVar[int] = 8
 
     def content(self) -> int:
+        require_range("Supply group code, low 12 bits", self.sgc_low, 0, 0xFFF)
+        _require_section(self.key_section)
         return self.sgc_low << 32 | self.key_section
 
 
@@ -380,14 +391,21 @@ class Set4thSectionDecoderKey:
     sgc_high: int
     """The supply group code's high 12 bits."""
     key_section: int = field(repr=False)
-    """NKMO1, bits 95-64 of a 128-bit key."""
+    """NKMO1, bits 63-32 of a 128-bit key."""
 
     name: ClassVar[str] = "set 4th section decoder key"
     token_class: ClassVar[int] = MANAGEMENT_CLASS
     subclass: ClassVar[int] = 9
 
     def content(self) -> int:
+        require_range("Supply group code, high 12 bits", self.sgc_high, 0, 0xFFF)
+        _require_section(self.key_section)
         return self.sgc_high << 32 | self.key_section
+
+
+def _require_section(section: int) -> None:
+    if not 0 <= section <= 0xFFFFFFFF:  # never quoted: it is a part of a key
+        raise InvalidValueError("A section of a decoder key has 32 bits.")
 
 
 KeySection = (

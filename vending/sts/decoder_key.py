@@ -39,6 +39,9 @@ from vending.sts.identity import (
     MeterPan,
     SupplyGroupCode,
     TariffIndex,
+    parse_key_revision,
+    parse_supply_group_code,
+    parse_tariff_index,
 )
 from vending.sts.keys import DecoderKey, VendingKey
 from vending.sts.tid import BaseDate
@@ -49,7 +52,11 @@ _COMMON_PAN: Final = "600727000000000000"
 
 @dataclass(frozen=True, slots=True)
 class KeyAttributes:
-    """All that a decoder key depends on besides the vending key."""
+    """All that a decoder key depends on besides the vending key.
+
+    Raises:
+        InvalidValueError: a value out of its range.
+    """
 
     meter_pan: MeterPan
     sgc: SupplyGroupCode
@@ -58,6 +65,11 @@ class KeyAttributes:
     tariff_index: TariffIndex
     base_date: BaseDate
     algorithm: EncryptionAlgorithm
+
+    def __post_init__(self) -> None:
+        parse_supply_group_code(self.sgc)
+        parse_key_revision(self.krn)
+        parse_tariff_index(self.tariff_index)
 
 
 def derive_decoder_key(

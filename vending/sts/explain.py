@@ -60,8 +60,8 @@ class FieldLine:
 def explain(decoded: DecodedToken, base: BaseDate | None) -> list[FieldLine]:
     """The fields of a token in the order of the standard.
 
-    Sections of a decoder key are not shown.  Of a token whose CRC is wrong only class and
-    subclass are told, because nothing in it can be trusted.
+    Sections of a decoder key are not shown.  Of a token whose CRC is wrong only the class is
+    told, because nothing that was decrypted can be trusted.
     """
     token_class, subclass = decoded.token_class, decoded.subclass
     name = token_name(token_class, subclass)

@@ -38,6 +38,10 @@ from vending.sts.identity import (
     KeyType,
     SupplyGroupCode,
     TariffIndex,
+    parse_key_expiry,
+    parse_key_revision,
+    parse_supply_group_code,
+    parse_tariff_index,
 )
 from vending.sts.keys import DecoderKey
 from vending.sts.token import TokenCipher, encode
@@ -51,7 +55,12 @@ _SGC_HIGH_PLACE_IN_SECTION: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class KeyChange:
-    """The meter's state after a key change."""
+    """The meter's state after a key change.
+
+    Raises:
+        InvalidValueError: a value out of its range.
+        KeyChangeError: a change that no tokens can make.
+    """
 
     new_key: DecoderKey
     key_type: KeyType
@@ -66,6 +75,11 @@ class KeyChange:
     """3KCT for a 64-bit key."""
 
     def __post_init__(self) -> None:
+        parse_key_revision(self.krn)
+        parse_tariff_index(self.tariff_index)
+        parse_key_expiry(self.ken)
+        if self.sgc is not None:
+            parse_supply_group_code(self.sgc)
         if self.key_type is KeyType.INITIALISATION:
             raise KeyChangeError("No key change leads back to an initialisation key (KT 0).")
         if self.three_tokens and self.new_key.bits != 64:

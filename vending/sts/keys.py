@@ -1,6 +1,6 @@
 """Keys as values that do not leak: `VendingKey` and `DecoderKey`.
 
-Both print as their check value only.  A vending key opens every meter of its supply group, a
+Both print as their length only.  A vending key opens every meter of its supply group, a
 decoder key one meter (or, of type common, the group): the bytes are reachable by an explicit
 name (`secret`), never through ``repr``, ``str`` or an error message.
 """

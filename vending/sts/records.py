@@ -97,11 +97,36 @@ class UnknownFieldError(StsError):
     code: ClassVar[str] = "unknown_field"
 
 
-_KNOWN_FIELDS: Final = frozenset(
-    "ea decoder_key class subclass base_year issued_at rnd amount max_power_limit_w register "
-    "control manufacturer_code token tid dkga vending_key meter_pan sgc tariff_index krn "
-    "key_type old_key new_key ken rollover tokens mppul_w rate pad wm_factor three_tokens "
-    "tables name crc_ok rounding case note id".split()
+_OWN_FIELDS: Final = {
+    "control": TEST_CLASS,
+    "amount": CREDIT_CLASS,
+    "max_power_limit_w": MANAGEMENT_CLASS,
+    "register": MANAGEMENT_CLASS,
+    "rate": MANAGEMENT_CLASS,
+    "mppul_w": MANAGEMENT_CLASS,
+    "wm_factor": MANAGEMENT_CLASS,
+}
+"""The field that makes a token what it is, and its class."""
+_ENCODE_FIELDS: Final = (
+    frozenset(
+        "ea decoder_key class subclass base_year issued_at tid rnd manufacturer_code pad ken "
+        "tables".split()
+    )
+    | _OWN_FIELDS.keys()
+)
+_DECODE_FIELDS: Final = frozenset("token ea decoder_key base_year tables".split())
+_DECODER_KEY_FIELDS: Final = frozenset(
+    "dkga ea vending_key meter_pan sgc tariff_index krn key_type base_year".split()
+)
+_KEY_CHANGE_FIELDS: Final = frozenset(
+    "ea old_key new_key ken krn key_type tariff_index sgc rollover three_tokens tables".split()
+)
+_ALL_FIELDS: Final = (
+    _ENCODE_FIELDS
+    | _DECODE_FIELDS
+    | _DECODER_KEY_FIELDS
+    | _KEY_CHANGE_FIELDS
+    | {"tokens", "rounding", "name", "crc_ok"}
 )
 
 
@@ -110,11 +135,11 @@ class _Fields:
 
     __slots__ = ("_record",)
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, known: frozenset[str]) -> None:
         self._record = record
         for name in record:
-            if name not in _KNOWN_FIELDS:
-                close = get_close_matches(name, _KNOWN_FIELDS, n=1, cutoff=0.8)
+            if name not in _ALL_FIELDS:
+                close = get_close_matches(name, known, n=1, cutoff=0.8)
                 if close:
                     raise UnknownFieldError(f"Field {name!r} is unknown; is it {close[0]!r}?")
 
@@ -188,7 +213,7 @@ class RecordEngine:
         Raises:
             StsError: whatever is wrong with the record.
         """
-        fields = _Fields(record)
+        fields = _Fields(record, _ENCODE_FIELDS)
         token_class = _token_class(fields)
         subclass = require_range("Subclass", fields.number("subclass"), 0, 15)
         if token_class == TEST_CLASS:
@@ -207,12 +232,13 @@ class RecordEngine:
     def decode(self, record: Record) -> dict[str, Any]:
         """Take a token apart: ``{"class", "subclass", "name", "crc_ok", …fields…}``.
 
-        A token whose CRC is wrong gives no fields: nothing in it can be trusted.
+        A token whose CRC is wrong gives no fields, and its subclass and name are only what the
+        key at hand makes of it: nothing that was decrypted can be trusted.
 
         Raises:
             StsError: whatever is wrong with the record.
         """
-        fields = _Fields(record)
+        fields = _Fields(record, _DECODE_FIELDS)
         digits = fields.text("token")
         _, token_class = untranspose(digits)
         encrypted = token_class in ENCRYPTED_CLASSES
@@ -235,7 +261,7 @@ class RecordEngine:
         Raises:
             StsError: whatever is wrong with the record.
         """
-        fields = _Fields(record)
+        fields = _Fields(record, _DECODER_KEY_FIELDS)
         generation = fields.number("dkga")
         require_range("DKGA", generation, 1, 4)
         dkga = KeyGeneration(generation)
@@ -259,7 +285,7 @@ class RecordEngine:
         Raises:
             StsError: whatever is wrong with the record.
         """
-        fields = _Fields(record)
+        fields = _Fields(record, _KEY_CHANGE_FIELDS)
         change = KeyChange(
             new_key=DecoderKey.from_hex(fields.text("new_key")),
             key_type=parse_key_type(fields.number("key_type")),
@@ -295,14 +321,15 @@ def _mark(cipher: TokenCipher) -> dict[str, str]:
 
 def _token_class(fields: _Fields) -> int:
     """The class as given, or as the token's own field tells."""
+    own = [name for name in _OWN_FIELDS if fields.has(name)]
+    if len(own) > 1:
+        raise InvalidValueError(
+            f"Fields {' and '.join(map(repr, own))} belong to different tokens; give one."
+        )
     if fields.has("class"):
         return require_range("Class", fields.number("class"), 0, 3)
-    if fields.has("control"):
-        return TEST_CLASS
-    if fields.has("amount"):
-        return CREDIT_CLASS
-    if any(map(fields.has, ("max_power_limit_w", "register", "rate", "mppul_w", "wm_factor"))):
-        return MANAGEMENT_CLASS
+    if own:
+        return _OWN_FIELDS[own[0]]
     raise MissingFieldError("Field 'class' is missing.")
 
 

@@ -77,6 +77,10 @@ def tid_at(issued_at: datetime, base: BaseDate) -> Tid:
     """
     if issued_at.tzinfo is None:
         raise InvalidValueError("The time of issue needs a time zone, e.g. 2026-11-21T09:30:00Z.")
+    try:
+        issued_at = issued_at.astimezone(UTC)
+    except OverflowError:  # the first or last hours that a datetime can name
+        raise TidRangeError(f"No base date reaches the year {issued_at.year}.") from None
     minutes = (issued_at - base.start) // _MINUTE
     if is_reserved(minutes):
         minutes += 1
@@ -146,4 +150,4 @@ def _checked(tid: int) -> int:
 
 
 def _stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
+    return moment.strftime("%Y-%m-%dT%H:%MZ")
