@@ -309,7 +309,8 @@ def _obey(saved: SavedMeter, clock: MeterClock, entry: str) -> TokenResult | Non
             meter.power_on(now)
         case [word, *_] if word[0].isalpha():
             raise _EntryError(
-                f"There is no entry {entry[:20]!r}: type digits of a token, or wait, load, cover, power."
+                f"There is no entry {entry[:20]!r}: type a token's digits, or wait, load, cover, "
+                "power."
             )
         case _:
             return saved.enter_token(entry, now)
