@@ -6,6 +6,7 @@ should not wait for a database toolkit to show its help.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -63,10 +64,12 @@ def cli() -> None:
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command and exit with its status."""
     state = CliState()
+    words = sys.argv[1:] if args is None else args
     try:
-        status = cli.main(args=args, prog_name="meterhouse", standalone_mode=False, obj=state)
+        status = _run(words, state)
+        sys.stdout.flush()
     except click.ClickException as fault:
-        if "--json" in (sys.argv[1:] if args is None else args):
+        if "--json" in words:
             print_json({"error": {"code": "usage", "message": fault.format_message()}})
         else:
             fault.show()
@@ -77,8 +80,26 @@ def main(args: Sequence[str] | None = None) -> None:
     except Exception as fault:  # noqa: BLE001 - the last resort: no traceback for a clerk
         # The rooms may not share a root class; what their faults share is a stable code.
         known = fault if isinstance(fault, Fault) else UnexpectedError.of(fault)
-        status = report_fault(known, as_json=state.as_json)
-    sys.exit(status if isinstance(status, int) else 0)
+        status = _report(known, as_json=state.as_json)
+    sys.exit(status)
+
+
+def _run(words: Sequence[str], state: CliState) -> int:
+    try:
+        status = cli.main(args=words, prog_name="meterhouse", standalone_mode=False, obj=state)
+    except SystemExit as done:  # a command that has a status of its own
+        status = done.code
+    return status if isinstance(status, int) else 0
+
+
+def _report(fault: Fault, *, as_json: bool) -> int:
+    try:
+        status = report_fault(fault, as_json=as_json)
+        sys.stdout.flush()
+    except OSError:  # nobody can read it there: say it where it can be read, once
+        status = report_fault(fault, as_json=False)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return status
 
 
 if __name__ == "__main__":

@@ -21,13 +21,19 @@ def meterhouse(
         input=given,
         capture_output=True,
         cwd=ROOT,
-        env=os.environ | {"COLUMNS": "100"} | dict(env or {}),
+        env=_environment() | dict(env or {}),
         timeout=60,
         check=False,
     )
     return subprocess.CompletedProcess(
         done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
     )
+
+
+def _environment() -> dict[str, str]:
+    """Ours, but with output buffered as it is for a person's pipe."""
+    unbuffered = {"PYTHONUNBUFFERED"}
+    return {k: v for k, v in os.environ.items() if k not in unbuffered} | {"COLUMNS": "100"}
 
 
 def json_lines(command: str, records: Iterable[object], *options: str) -> list[dict[str, Any]]:
