@@ -22,6 +22,7 @@ _COMMANDS: Final = {
     "demo": ("commands.demo:demo", "Three homes from payment to light, in under a minute."),
     "init": ("commands.shop:init", "Make a new shop with test keys and a flat price."),
     "meter": ("commands.meter:meter", "Meters: add, list, show, block."),
+    "price": ("commands.shop:price", "The price of a kWh: show, set."),
     "sim": ("commands.sim:sim", "Simulated meters."),
     "sts": ("commands.sts:sts", "Token engine on JSON lines: encode, decode, keys."),
     "token": ("commands.token:token", "Tokens for people: explain one field by field."),

@@ -1,12 +1,17 @@
-"""``meterhouse init`` and ``meterhouse upgrade``: a shop's database."""
+"""``meterhouse init``, ``upgrade`` and ``price``: a shop's database and what units cost."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import click
 
 import vending
-from commands.counter import configure_logs, database_option
+from commands.counter import configure_logs, database_option, open_shop, operator_option
 from commands.output import console, json_option, print_json
+
+if TYPE_CHECKING:
+    from vending import Currency, Price
 
 _TEST_WARNING = (
     "This shop uses PUBLIC TEST KEYS: everybody knows them, and no real meter should have them."
@@ -44,7 +49,7 @@ def init(
 
     A database that holds anything already is left as it is.
     """
-    from vending.shop.price import parse_price, percent_text, price_text
+    from vending.shop.price import parse_price
 
     configure_logs()
     money = vending.Currency.named(currency)
@@ -64,24 +69,10 @@ def init(
         **limits,
     )
     vending.Shop.create(database, seller, flat).close()
-    shown_price = price_text(flat, money)
     if as_json:
-        print_json(
-            {
-                "utility": utility,
-                "currency": currency,
-                "price_per_kwh": shown_price,
-                "tax_percent": percent_text(flat.tax_bp),
-                "zone": zone,
-                "test": True,
-            }
-        )
+        print_json({"utility": utility, **_price_object(flat, money), "zone": zone, "test": True})
         return
-    console.print(
-        f"The shop of {utility} is ready: {currency} {shown_price} a kWh"
-        f"{f' and {percent_text(flat.tax_bp)} % tax' if flat.tax_bp else ''}.",
-        markup=False,
-    )
+    console.print(f"The shop of {utility} is ready: {_price_words(flat, money)}.", markup=False)
     console.print(_TEST_WARNING, style="yellow")
     console.print("Next: meterhouse meter add NUMBER --customer NAME", markup=False)
 
@@ -103,3 +94,59 @@ def upgrade(database: str, as_json: bool) -> None:
         print_json({"schema": SCHEMA_VERSION})
     else:
         console.print(f"The database has schema {SCHEMA_VERSION}.", markup=False)
+
+
+@click.group()
+def price() -> None:
+    """The price of a kWh: show, set."""
+
+
+@price.command()
+@database_option
+@json_option
+def show(database: str, as_json: bool) -> None:
+    """Show what a kWh costs."""
+    with open_shop(database) as shop:
+        _print_price(shop.price(), shop.utility.currency, "Units cost", as_json=as_json)
+
+
+@price.command(name="set")
+@click.argument("per_kwh", metavar="PRICE")
+@click.option("--tax", metavar="PERCENT", help="Tax on energy. [default: as it is]")
+@operator_option
+@database_option
+@json_option
+def set_(per_kwh: str, tax: str | None, operator: str, database: str, as_json: bool) -> None:
+    """Sell for PRICE per kWh, before tax, from now on."""
+    from vending.shop.price import parse_price, percent_text
+
+    with open_shop(database) as shop:
+        money = shop.utility.currency
+        tax = percent_text(shop.price().tax_bp) if tax is None else tax
+        wanted = parse_price(per_kwh, tax, money)
+        shop.set_price(wanted, operator=operator)
+    _print_price(wanted, money, "From now on units cost", as_json=as_json)
+
+
+def _print_price(flat: Price, money: Currency, words: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(_price_object(flat, money))
+    else:
+        console.print(f"{words} {_price_words(flat, money)}.", markup=False)
+
+
+def _price_words(flat: Price, money: Currency) -> str:
+    from vending.shop.price import percent_text, price_text
+
+    tax = f" and {percent_text(flat.tax_bp)} % tax" if flat.tax_bp else ""
+    return f"{money.code} {price_text(flat, money)} a kWh{tax}"
+
+
+def _price_object(flat: Price, money: Currency) -> dict[str, str]:
+    from vending.shop.price import percent_text, price_text
+
+    return {
+        "currency": money.code,
+        "price_per_kwh": price_text(flat, money),
+        "tax_percent": percent_text(flat.tax_bp),
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import uuid
-from datetime import date, datetime
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -22,11 +22,23 @@ from commands.output import (
     print_json,
     report_fault,
 )
+from vending.shop.money import scaled
 
 if TYPE_CHECKING:
-    from vending import Receipt, Shop, Statement, TrialVend, Utility, VendResult
+    from vending import (
+        KeyChangeRequest,
+        Receipt,
+        Shop,
+        Statement,
+        TrialVend,
+        Utility,
+        VendRequest,
+        VendResult,
+    )
 
 _SELL: Final = "sell"
+_FIRST_YEAR: Final = 1900
+_LAST_YEAR: Final = 9998
 _TENDERS: Final = ("cash", "card", "bank", "wallet")
 
 
@@ -48,8 +60,9 @@ def vend() -> None:
 
     \b
     The amount is written 100 or 100.50. On a terminal the customer is shown and
-    you are asked first; --yes leaves that out.  Run the same command again with
-    the same --message-id whenever you are in doubt: it never sells twice.
+    you are asked first; --yes and --json leave that out.  The message id is
+    printed before the sale: run the same command again with the same --message-id
+    whenever you are in doubt, it never sells twice.
     All options of a sale: `meterhouse vend sell --help`.
     """
 
@@ -90,10 +103,9 @@ def sell(
             operator=operator,
             terminal=terminal,
         )
-        # A message id that is given may have been answered: then nothing is sold now.
-        if not (yes or as_json or message_id) and _is_terminal():
+        if not (yes or as_json) and _is_terminal() and not _is_answered(shop, request):
             _confirm_sale(shop, shop.trial_vend(meter, request.amount_minor))
-        _announce(request.message_id, as_json=as_json)
+        _announce(request.message_id)
         ctx.exit(_print_result(shop.vend(request), as_json=as_json))
 
 
@@ -237,11 +249,11 @@ def key_change(
         terminal=terminal,
     )
     with open_shop(database) as shop:
-        if not (yes or as_json or message_id) and _is_terminal():
+        if not (yes or as_json) and _is_terminal() and not _is_answered(shop, request):
             found = shop.meter(meter)
             error_console.print(f"Meter {found.number}  {found.customer}", markup=False)
             click.confirm("Make key change tokens for it?", abort=True, err=True)
-        _announce(request.message_id, as_json=as_json)
+        _announce(request.message_id)
         ctx.exit(_print_result(shop.key_change(request), as_json=as_json))
 
 
@@ -256,8 +268,9 @@ def statement(
 ) -> None:
     """Total what was sold and taken; exit status 1 when receipts and ledger disagree."""
     with open_shop(database) as shop:
-        first = None if since is None else _midnight(shop.utility, _day(since))
-        behind = None if until is None else _midnight(shop.utility, _day(until), days_after=1)
+        midnight = shop.utility.midnight
+        first = None if since is None else midnight(_day(since))
+        behind = None if until is None else midnight(_day(until) + timedelta(days=1))
         counted = shop.statement(since=first, until=behind)
     if as_json:
         print_json(_statement_object(counted))
@@ -270,10 +283,20 @@ def _is_terminal() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def _announce(message_id: str, *, as_json: bool) -> None:
+def _is_answered(shop: Shop, request: VendRequest | KeyChangeRequest) -> bool:
+    """Whether nothing new would be sold, so that there is nothing to be asked."""
+    from vending.shop.faults import UnknownMessageError
+
+    try:
+        shop.last_response(request.client, request.message_id)
+    except UnknownMessageError:
+        return False
+    return True
+
+
+def _announce(message_id: str) -> None:
     """The id comes before the sale: whatever happens then, it can be asked about."""
-    if not as_json:
-        error_console.print(f"Message id {message_id}", style="dim", markup=False)
+    error_console.print(f"Message id {message_id}", style="dim", markup=False, soft_wrap=True)
 
 
 def _confirm_sale(shop: Shop, offered: TrialVend) -> None:
@@ -287,7 +310,7 @@ def _confirm_sale(shop: Shop, offered: TrialVend) -> None:
             error_console.print(f"{label:<10} {text}", markup=False)
     money = shop.utility.currency
     amount = f"{money.code} {money.text(offered.quote.tendered_minor)}"
-    click.confirm(f"Sell {_kwh(offered.quote.units)} kWh for {amount}?", abort=True, err=True)
+    click.confirm(f"Sell {scaled(offered.quote.units, 1)} kWh for {amount}?", abort=True, err=True)
 
 
 def _print_result(result: VendResult, *, as_json: bool) -> int:
@@ -331,10 +354,6 @@ def _print_receipt(receipt: Receipt, *, as_json: bool) -> None:
         click.echo(vending.receipt_text(receipt), nl=False)
 
 
-def _kwh(units: int) -> str:
-    return f"{units // 10}.{units % 10}"
-
-
 def _trial_object(utility: Utility, offered: TrialVend) -> dict[str, Any]:
     quote = offered.quote
     return {
@@ -361,7 +380,7 @@ def _show_trial(utility: Utility, offered: TrialVend) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column()
     table.add_column(justify="right")
-    table.add_row("Electricity", f"{_kwh(quote.units)} kWh")
+    table.add_row("Electricity", f"{scaled(quote.units, 1)} kWh")
     for line in quote.lines:
         table.add_row(
             f"{line.kind.value.capitalize()} ({line.explanation})", money.text(line.amount_minor)
@@ -372,13 +391,12 @@ def _show_trial(utility: Utility, offered: TrialVend) -> None:
 
 def _day(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise click.BadParameter(f"{text!r} is not a day like 2026-11-21.") from None
-
-
-def _midnight(utility: Utility, day: date, *, days_after: int = 0) -> datetime:
-    return utility.midnight(day.fromordinal(day.toordinal() + days_after))
+    if not _FIRST_YEAR <= day.year <= _LAST_YEAR:  # whose midnights every zone can name
+        raise click.BadParameter(f"{text!r} is not a day of {_FIRST_YEAR} to {_LAST_YEAR}.")
+    return day
 
 
 def _statement_object(counted: Statement) -> dict[str, Any]:
@@ -408,7 +426,7 @@ def _show_statement(counted: Statement) -> None:
     table.add_column(justify="right")
     table.add_row("Sales", str(counted.sales))
     table.add_row("Key changes", str(counted.key_changes))
-    table.add_row("Units sold, kWh", _kwh(counted.units))
+    table.add_row("Units sold, kWh", scaled(counted.units, 1))
     for label, amount in (
         ("Tendered", counted.tendered_minor),
         ("Change", counted.change_minor),

@@ -49,11 +49,9 @@ from vending.sts import (
     TransferCredit,
     decode,
 )
+from vending.sts.amount import WH_PER_UNIT
 from vending.sts.content import TEST_CLASS, StampedContent
 from vending.sts.token import untranspose
-
-WH_PER_UNIT: Final = 100
-"""An electricity token counts tenths of a kWh."""
 
 
 @dataclass(frozen=True, slots=True)

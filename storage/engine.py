@@ -1,6 +1,7 @@
 """Opening the database, writing in one transaction, reading one consistent state.
 
 SQLite (the embedded default)
+    Made with mode 0600: the file is its owner's alone, and so are the two beside it.
     Write-ahead log, ``synchronous=FULL`` (a commit that was answered survives a power cut),
     foreign keys on.  A write transaction begins with ``BEGIN IMMEDIATE``: it waits for its
     turn at the start, instead of failing halfway when a read wants to become a write.
@@ -31,7 +32,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from storage.errors import (
@@ -40,6 +41,7 @@ from storage.errors import (
     DatabaseUnavailableError,
     DatabaseUrlError,
     InvariantError,
+    ValueRefusedError,
 )
 
 LOCK_WAIT_S: Final = 30
@@ -59,6 +61,7 @@ def open_engine(url: str, *, create: bool = False) -> Engine:
     Raises:
         DatabaseUrlError: the URL is malformed, or names another kind of database.
         DatabaseMissingError: the SQLite file does not exist and ``create`` is not set.
+        DatabaseUnavailableError: the SQLite file cannot be made.
     """
     parsed = _parsed(url)
     if parsed.get_backend_name() == "sqlite":
@@ -74,7 +77,7 @@ def shown(url: str) -> str:
 def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: the port is no number
         raise DatabaseUrlError(
             "The database URL cannot be read; it looks like sqlite:///meterhouse.db or "
             "postgresql://user@host/database."
@@ -88,7 +91,7 @@ def _parsed(url: str) -> URL:
 
 
 def _open_sqlite(url: URL, *, create: bool) -> Engine:
-    if not url.database or url.database == ":memory:":
+    if not url.database or url.database == ":memory:" or "\0" in url.database:
         raise DatabaseUrlError("Sales need a database file: use sqlite:///meterhouse.db.")
     path = Path(url.database)
     if not create and not path.is_file():
@@ -96,18 +99,30 @@ def _open_sqlite(url: URL, *, create: bool) -> Engine:
             f"There is no database at {path}. Make one with `meterhouse init`, or name "
             "another with --database."
         )
-    if create and not path.absolute().parent.is_dir():
-        raise DatabaseUrlError(f"There is no folder {path.absolute().parent} to make it in.")
+    if create:
+        _make_file(path)
     # Read-write, but never made by accident: a mistyped name must not begin an empty shop.
     exact = URL.create(
         "sqlite",
-        database=f"file:{quote(str(path.absolute()))}",
-        query={"mode": "rwc" if create else "rw", "uri": "true"},
+        database=f"file:{quote(bytes(path.absolute()))}",
+        query={"mode": "rw", "uri": "true"},
     )
     engine = create_engine(exact, hide_parameters=True, connect_args={"timeout": LOCK_WAIT_S})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _make_file(path: Path) -> None:
+    """An empty database, unless it is there.  SQLite gives -wal and -shm the file's mode."""
+    if not path.absolute().parent.is_dir():
+        raise DatabaseUrlError(f"There is no folder {path.absolute().parent} to make it in.")
+    try:
+        path.touch(mode=0o600)
+    except OSError as fault:
+        raise DatabaseUnavailableError(
+            f"The database file {path} cannot be made: {fault.strerror}."
+        ) from None
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
@@ -142,6 +157,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
         DatabaseUnavailableError: no answer, or the wait for a lock was too long; nothing
             was written.
         InvariantError: a constraint or trigger refused; nothing was written.
+        ValueRefusedError: a value fits no column; nothing was written.
         CommitUnknownError: the connection broke during the commit.
     """
     with _translated(), engine.connect() as connection:
@@ -168,6 +184,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
     Raises:
         DatabaseUnavailableError: no answer.
+        ValueRefusedError: a value fits no column.
     """
     with _translated(), engine.connect() as connection:
         if connection.dialect.name == "postgresql":
@@ -201,7 +218,8 @@ def _translated() -> Iterator[None]:
     """The driver's exceptions as ours.
 
     Only the server's first line is kept: the detail of a refusal quotes the whole row, and a
-    row may hold a token.
+    row may hold a token.  What says of a value that it fits no column may quote it, so nothing
+    of that is kept.
     """
     try:
         yield
@@ -209,6 +227,8 @@ def _translated() -> Iterator[None]:
         raise InvariantError(
             f"The database refused to break a rule, nothing was written: {_first_line(fault)}"
         ) from None
+    except DataError:
+        raise _value_refused() from None
     except PoolTimeoutError:
         raise DatabaseUnavailableError(
             "All connections to the database are busy; nothing was written."
@@ -217,6 +237,13 @@ def _translated() -> Iterator[None]:
         raise DatabaseUnavailableError(
             f"The database could not be used, nothing was written: {_first_line(fault)}"
         ) from None
+
+    except (StatementError, OverflowError, UnicodeEncodeError):  # before the driver was asked
+        raise _value_refused() from None
+
+
+def _value_refused() -> ValueRefusedError:
+    return ValueRefusedError("A value fits no column of the database; nothing was written.")
 
 
 def _first_line(fault: DBAPIError) -> str:

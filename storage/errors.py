@@ -53,6 +53,14 @@ class InvariantError(StorageError):
     code: ClassVar[str] = "database_invariant"
 
 
+class ValueRefusedError(StorageError):
+    """A value fits no column: a time without a zone, a fraction, a number of over 64 bits, a
+    character that the database cannot hold.  Nothing was written.
+    """
+
+    code: ClassVar[str] = "database_value"
+
+
 class CommitUnknownError(StorageError):
     """The connection broke while committing: written or not, only asking again will tell."""
 

@@ -3,8 +3,9 @@
 Each transfer has a debit and a credit account and one amount, so that every transaction is
 balanced by construction; there is nothing to add up and nothing that could be left over.
 Amounts are whole minor units above zero.  The database refuses to change or delete a row
-(trigger), and refuses a transfer between accounts of different currencies (the currency is
-part of both foreign keys).  A correction is another transfer.
+(trigger), to add a transfer to a transaction that a receipt names (trigger), and a transfer
+between accounts of different currencies (the currency is part of both foreign keys).  A
+correction is another transaction.
 """
 
 from __future__ import annotations

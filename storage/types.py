@@ -38,7 +38,7 @@ class UtcTimestamp(TypeDecorator[datetime]):
         if value.tzinfo is None:
             raise TypeError(f"A stored time needs a zone; {value!r} has none.")
         moment = value.astimezone(UTC)
-        return moment.strftime(_SQLITE_FORMAT) if dialect.name == "sqlite" else moment
+        return _sortable(moment) if dialect.name == "sqlite" else moment
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if value is None:
@@ -47,6 +47,11 @@ class UtcTimestamp(TypeDecorator[datetime]):
             return datetime.strptime(value, _SQLITE_FORMAT).replace(tzinfo=UTC)
         moment: datetime = value.astimezone(UTC)
         return moment
+
+
+def _sortable(moment: datetime) -> str:
+    # not strftime, which writes the year 900 with three digits
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 class WholeNumber(TypeDecorator[int]):

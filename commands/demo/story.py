@@ -42,6 +42,7 @@ from vending import (
     receipt_text,
 )
 from vending.sts import EncryptionAlgorithm, make_drn
+from vending.sts.amount import WH_PER_UNIT
 from vending.sts.public_test_key import PUBLIC_TEST_VENDING_KEY, TEST_KEY_GENERATION
 
 START: Final = datetime(2026, 11, 21, 5, 0, tzinfo=UTC)
@@ -155,10 +156,10 @@ class Story:
         )  # fmt: skip
         receipt = self.shop.vend(request).require_done()
         home.paid_minor += amount_minor
-        home.sold_wh += receipt.units * 100
+        home.sold_wh += receipt.units * WH_PER_UNIT
         home.tokens.append(receipt.token)
         paid = self.shop.utility.currency.text(amount_minor)
-        text = f"pays {paid} for {kwh(receipt.units * 100)}"
+        text = f"pays {paid} for {kwh(receipt.units * WH_PER_UNIT)}"
         yield self._event(Kind.SALE, text, home, receipt)
         return receipt
 

@@ -54,6 +54,37 @@ def frozen(table: str, columns: Iterable[str], *, after: str | None = None) -> N
     _refuse(table, "update", f"{table}: this is never changed", condition)
 
 
+def set_once(table: str, columns: Iterable[str]) -> None:
+    """Refuse to change columns once they have a value."""
+    different = "IS DISTINCT FROM" if _is_postgresql() else "IS NOT"
+    changed = " OR ".join(
+        f"(OLD.{column} IS NOT NULL AND OLD.{column} {different} NEW.{column})"
+        for column in columns
+    )
+    _refuse(table, "update", f"{table}: this is never changed", changed, name=f"{table}_set_once")
+
+
+def never_back(table: str, column: str, first: str) -> None:
+    """Refuse to bring a state back to its first value; the others may alternate."""
+    _refuse(
+        table,
+        "update",
+        f"{table}: a state never goes back",
+        f"NEW.{column} = '{first}' AND OLD.{column} <> '{first}'",
+        name=f"{table}_{column}_forward",
+    )
+
+
+def inserted_only_if(table: str, condition: str, message: str) -> None:
+    """Refuse an INSERT unless an SQL condition on NEW holds."""
+    _refuse(table, "insert", f"{table}: {message}", f"NOT ({condition})", name=f"{table}_insert")
+
+
+def updated_only_if(table: str, condition: str, message: str) -> None:
+    """Refuse an UPDATE unless an SQL condition on OLD and NEW holds."""
+    _refuse(table, "update", f"{table}: {message}", f"NOT ({condition})", name=f"{table}_fits")
+
+
 def forward_only(table: str, column: str, states: Sequence[str]) -> None:
     """Let a state go forward in the given order only."""
     rank = (
@@ -100,9 +131,8 @@ def _refuse(
     name = name or f"{table}_{event}"
     if _is_postgresql():
         body = f"RAISE {_error(message)};"
-        if (
-            condition
-        ):  # in parentheses: plpgsql ends the condition at the first THEN outside of them
+        if condition:
+            # in parentheses: plpgsql ends the condition at the first THEN outside of them
             body = f"IF ({condition}) THEN {body} END IF; RETURN NEW;"
         _postgresql_trigger(table, event, body, name=name)
         return

@@ -31,16 +31,17 @@ class Counter:
 
     def run(self, *arguments: str, status: int = 0) -> str:
         """What a command prints; for a refusal, what it says."""
-        out, errors = self._run(*arguments, status=status)
+        out, errors = self.both(*arguments, status=status)
         return errors if status else out
 
     def json(self, *arguments: str, status: int = 0) -> Any:
         """A command's answer with --json: exactly one document."""
-        out, _ = self._run(*arguments, "--json", status=status)
+        out, _ = self.both(*arguments, "--json", status=status)
         (line,) = out.splitlines()
         return json.loads(line)
 
-    def _run(self, *arguments: str, status: int) -> tuple[str, str]:
+    def both(self, *arguments: str, status: int = 0) -> tuple[str, str]:
+        """What a command prints on standard output and on standard error."""
         with pytest.raises(SystemExit) as end:
             cli.main(arguments)
         printed = self.capture.readouterr()
@@ -139,6 +140,14 @@ def test_people_get_tables(counter: Counter) -> None:
         (("vend", NUMBER[:-1] + "9", "100"), 3, "check_digit"),
         (("vend", "07000000013", "100"), 3, "unknown_meter"),
         (("vend", "reprint", "7"), 3, "unknown_receipt"),
+        (("vend", "reprint", "9" * 30), 4, "request_format"),
+        (("vend", "last", "--message-id", "x\x00"), 4, "request_format"),
+        (("vend", NUMBER, "100", "--operator", "x\udc80"), 4, "request_format"),
+        (("vend", "reprint", "7", "--operator", "x\udc80"), 4, "request_format"),
+        (("meter", "list", "--after", "\udc80"), 4, "request_format"),
+        (("vend", "key-change", NUMBER, "--krn", "9" * 30), 4, "request_format"),
+        (("price", "set", "0"), 3, "invalid_setting"),
+        (("price", "set", "2,5"), 3, "amount_format"),
         (("vend", "last", "--message-id", "never"), 3, "unknown_message"),
         (("vend", "key-change", NUMBER), 3, "key_unchanged"),
         (("meter", "add", NUMBER), 3, "meter_exists"),
@@ -171,7 +180,39 @@ def test_a_shop_that_is_not_there_is_the_installations_fault(tmp_path: Path) -> 
 def test_wrong_usage_is_said_to_be_so(counter: Counter) -> None:
     assert "Give either a METER" in counter.run("vend", "last", status=2)
     assert "Missing argument 'AMOUNT'" in counter.run("vend", NUMBER, status=2)
-    assert "not a day" in counter.run("vend", "statement", "--since", "yesterday", status=2)
+    for day in ("yesterday", "9999-12-31", "0001-01-01"):
+        for side in ("--since", "--until"):
+            assert "is not a day" in counter.run("vend", "statement", side, day, status=2)
+
+
+def test_a_mistyped_number_is_put_right_under_the_same_message_id(counter: Counter) -> None:
+    mistyped = NUMBER[:-1] + str((int(NUMBER[-1]) + 1) % 10)
+    for command in (("vend",), ("vend", "key-change")):
+        rest = ("100",) if command == ("vend",) else ("--krn", "2")
+        message_id = ("--message-id", command[-1])
+        assert "check_digit" in counter.run(*command, mistyped, *rest, *message_id, status=3)
+        counter.run(*command, NUMBER, *rest, *message_id)
+
+
+def test_the_message_id_is_announced_before_the_sale_to_programs_too(counter: Counter) -> None:
+    _, errors = counter.both("vend", NUMBER, "1", "--json", status=3)
+    announced, refused = errors.splitlines()[0], errors.splitlines()[1]
+    assert announced.startswith("Message id ")
+    assert "below_minimum" in refused
+    out, errors = counter.both("vend", "key-change", NUMBER, "--krn", "2", "--json")
+    assert errors.split() == ["Message", "id", json.loads(out)["message_id"]]
+
+
+def test_the_price_is_shown_and_set(counter: Counter) -> None:
+    assert "ZAR 2.50 a kWh and 15 % tax" in counter.run("price", "show")
+    assert "ZAR 3.00 a kWh and 15 % tax" in counter.run("price", "set", "3.00")
+    assert counter.json("price", "set", "4", "--tax", "0") == {
+        "currency": "ZAR",
+        "price_per_kwh": "4.00",
+        "tax_percent": "0",
+    }
+    assert counter.json("price", "show")["price_per_kwh"] == "4.00"
+    assert "25.0 kWh" in counter.run("vend", NUMBER, "100")
 
 
 def test_logs_stay_off_standard_output_and_hold_no_token(env: dict[str, str]) -> None:
@@ -211,5 +252,14 @@ def test_at_a_terminal_the_customer_is_shown_and_the_clerk_is_asked(env: dict[st
     unasked = at_the_till("--yes")
     unasked.expect("CREDIT TOKEN")
     unasked.expect(pexpect.EOF)
+    with_a_new_id = at_the_till("--message-id", "s1")
+    with_a_new_id.expect(r"Sell 34\.7 kWh")
+    with_a_new_id.sendline("y")
+    with_a_new_id.expect("CREDIT TOKEN")
+    with_a_new_id.expect(pexpect.EOF)
+    with_a_known_id = at_the_till("--message-id", "s1")  # nothing is sold, nothing to be asked
+    with_a_known_id.expect("Answered before")
+    with_a_known_id.expect("CREDIT TOKEN")
+    with_a_known_id.expect(pexpect.EOF)
     with Shop.open(env["METERHOUSE_DATABASE_URL"]) as shop:
-        assert shop.statement().sales == 2
+        assert shop.statement().sales == 3

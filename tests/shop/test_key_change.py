@@ -10,7 +10,7 @@ import pytest
 from tests.shop.conftest import Clock
 from vending import KeyChangeRequest, Meter, NewMeter, Outcome, PublicTestKeys, Shop, VendRequest
 from vending.errors import VendingError
-from vending.shop.faults import KeyChangeRequiredError
+from vending.shop.faults import ClockBehindError, KeyChangeRequiredError, RequestFormatError
 from vending.sts import KeySection, KeyType, assemble, tid_at
 
 KEYS = PublicTestKeys()
@@ -115,7 +115,6 @@ def test_a_meter_on_base_date_1993_gets_credit_only_after_a_key_change(
         ({"tariff_index": "7"}, "invalid_value"),
         ({"base_year": 2000}, "invalid_value"),
         ({"base_year": 1993}, "key_change"),
-        ({"base_year": 2035}, "tid_range"),
         ({"key_type": 0}, "key_type"),
     ],
 )
@@ -125,6 +124,28 @@ def test_key_changes_that_cannot_be_are_refused(
     assert _fault(shop, meter.number, changes).code == code
     assert shop.meter(meter.number) == meter
     assert shop.statement().key_changes == 0
+
+
+@pytest.mark.parametrize(("year", "base_year"), [(2026, 2035), (2010, 2014)])
+def test_a_base_date_that_has_not_begun_costs_nobody_a_message_id(
+    shop: Shop, new_number: Callable[[], str], clock: Clock, year: int, base_year: int
+) -> None:
+    """The clock may be behind: the shop cannot tell."""
+    old = shop.add_meter(NewMeter(new_number(), base_year=1993))
+    request = KeyChangeRequest("kiosk", "k1", old.number, base_year=base_year)
+    clock.now = clock.now.replace(year=year)
+    with pytest.raises(ClockBehindError, match=f"base date {base_year} begins"):
+        shop.key_change(request)
+    clock.now = clock.now.replace(year=base_year)
+    shop.key_change(request).require_done()
+
+
+@pytest.mark.parametrize(
+    "fields", [{"krn": 2.0}, {"krn": True}, {"base_year": 2014.0}, {"ken": "7"}, {"sgc": 123457}]
+)
+def test_a_key_is_described_in_whole_numbers_and_text(fields: Mapping[str, Any]) -> None:
+    with pytest.raises(RequestFormatError):
+        KeyChangeRequest("kiosk", "k1", "01234567897", **fields)
 
 
 def test_a_meter_may_return_to_a_key_that_it_had_and_its_identifiers_still_grow(

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from vending import Currency, Price, Quote
-from vending.shop.faults import AboveMaximumError, BelowMinimumError, InvalidSettingError
+from vending.shop.faults import (
+    AboveMaximumError,
+    BelowMinimumError,
+    InvalidSettingError,
+    RequestFormatError,
+)
 from vending.shop.price import LineKind, cost_minor, parse_price, price_text, quote
 from vending.sts import AMOUNT_MAX, encode_amount
 
 ZAR = Currency.named("ZAR")
 PRICES = st.builds(Price, per_kwh=st.integers(1, 10**9), tax_bp=st.integers(0, 10_000))
+HUGE = pytest.param(10**5_000, id="huge")  # too long to be printed even
 AMOUNTS = st.integers(1, 10**9)
 
 
@@ -113,6 +120,20 @@ def test_more_than_a_token_carries_is_refused() -> None:
 def test_prices_that_make_no_sense_are_refused(per_kwh: int, tax_bp: int) -> None:
     with pytest.raises(InvalidSettingError):
         Price(per_kwh, tax_bp)
+
+
+@pytest.mark.parametrize("wrong", [2.5, 250_000.0, True, "250000", None, Fraction(5), HUGE])
+def test_a_price_is_made_of_whole_numbers(wrong: Any) -> None:
+    with pytest.raises(InvalidSettingError):
+        Price(wrong)
+    with pytest.raises(InvalidSettingError):
+        Price(250_000, wrong)
+
+
+@pytest.mark.parametrize("wrong", [100.0, 100.5, True, "100", None, Fraction(100), HUGE])
+def test_only_whole_minor_units_buy_anything(wrong: Any) -> None:
+    with pytest.raises(RequestFormatError, match="whole number"):
+        quote(Price(250_000), wrong, ZAR)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +111,24 @@ def test_a_database_with_something_else_in_it_is_left_alone(databases: Databases
     engine.dispose()
 
 
+def test_a_sqlite_shop_is_its_owners_alone(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        url = f"sqlite:///{tmp_path}/shop.db"
+        Shop.create(url, UTILITY, PRICE).close()
+        with Shop.open(url) as shop:
+            shop.set_price(PRICE)
+            modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys(("shop.db", "shop.db-wal", "shop.db-shm"), 0o600)
+
+
+def test_a_file_that_cannot_be_made_is_said_to_be_so() -> None:
+    with pytest.raises(DatabaseUnavailableError, match="cannot be made"):
+        Shop.create("sqlite:////proc/shop.db", UTILITY, PRICE)
+
+
 def test_a_missing_file_is_not_made_by_looking_for_it(sqlite_files: SqliteFiles) -> None:
     url = sqlite_files.empty()
     with pytest.raises(DatabaseMissingError, match="meterhouse init"):
@@ -133,7 +152,16 @@ def test_a_server_that_is_not_there_is_unavailable() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["shop.db", "mysql://host/shop", "sqlite://", "sqlite:///:memory:", "", "::"]
+    "url",
+    [
+        "shop.db",
+        "mysql://h/shop",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "",
+        "::",
+        "postgresql://h:p/s",
+    ],
 )
 def test_urls_that_name_no_database_of_ours_are_refused(url: str) -> None:
     with pytest.raises(DatabaseUrlError):

@@ -1,13 +1,14 @@
 """A shop driven at random against a small model of what it must do.
 
-Several clients sell, repeat, conflict, are refused, change keys, block meters and reprint
-while the clock jumps and the shop is opened anew; after each step the books are compared.
+Several clients sell, repeat, conflict, are refused, change keys and prices, block meters and
+reprint while the clock jumps (to before the shop was made, too) and the shop is opened anew;
+after each step the books are compared.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime
 
 import pytest
 from hypothesis import settings
@@ -16,17 +17,18 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from hypothesis.stateful import run_state_machine_as_test as run
 
 from tests.shop.conftest import Clock
-from tests.shop.databases import START, Databases
+from tests.shop.databases import PRICE, START, Databases
 from vending import (
     KeyChangeRequest,
     NewMeter,
     Outcome,
+    Price,
     PublicTestKeys,
     Shop,
     VendRequest,
     VendResult,
 )
-from vending.shop.faults import MessageConflictError
+from vending.shop.faults import MessageConflictError, NoPriceError
 from vending.sts import TransferCredit, make_drn
 
 NUMBERS = [make_drn("07", f"{serial:08d}") for serial in range(3)]
@@ -43,6 +45,8 @@ class Model:
     blocked: set[str] = field(default_factory=set)
     krn: dict[str, int] = field(default_factory=lambda: dict.fromkeys(NUMBERS, 1))
     last_tid: dict[str, int] = field(default_factory=dict)
+    price: Price = PRICE
+    first_price_at: datetime = START
     taken_minor: int = 0
     units: int = 0
     sales: int = 0
@@ -83,12 +87,16 @@ class ShopMachine(RuleBasedStateMachine):
             with pytest.raises(MessageConflictError):
                 self.shop.vend(request)
             return
+        sellable = number not in self.model.blocked and 500 <= amount <= 1_000_000
+        if known is None and sellable and self.clock.now < self.model.first_price_at:
+            with pytest.raises(NoPriceError):
+                self.shop.vend(request)
+            return
         result = self.shop.vend(request)
         if known is not None:
             assert (result.response, result.replayed) == (known[1], True)
             return
         self.model.answers[client, message_id] = (request, result.response)
-        sellable = number not in self.model.blocked and 500 <= amount <= 1_000_000
         assert result.outcome is (Outcome.DONE if sellable else Outcome.FAILED)
         if sellable:
             self._sold(number, amount, result)
@@ -99,6 +107,7 @@ class ShopMachine(RuleBasedStateMachine):
         assert payment is not None
         assert token.tid is not None
         assert sum(line.amount_minor for line in payment.lines) == amount
+        assert payment.price_per_kwh == self.model.price.per_kwh
         assert token.tid > self.model.last_tid.get(number, -1)
         meter = self.shop.meter(number)
         assert meter.key.krn == receipt.meter.key.krn == self.model.krn[number]
@@ -137,10 +146,15 @@ class ShopMachine(RuleBasedStateMachine):
     def time_passes(self, minutes: int) -> None:
         self.clock.advance(minutes=minutes)
 
-    @precondition(lambda self: self.clock.now > START)
-    @rule(minutes=st.integers(1, 2_000))
+    @rule(minutes=st.sampled_from([1, 7, 1_440, 2_000, 50_000]))
     def the_clock_goes_back(self, minutes: int) -> None:
-        self.clock.now = max(START, self.clock.now - timedelta(minutes=minutes))
+        self.clock.advance(minutes=-minutes)
+
+    @rule(per_kwh=st.sampled_from([100_000, 250_000, 333_333]))
+    def set_price(self, per_kwh: int) -> None:
+        self.model.price = Price(per_kwh)
+        self.model.first_price_at = min(self.model.first_price_at, self.clock.now)
+        self.shop.set_price(self.model.price)
 
     @rule(number=st.sampled_from(NUMBERS), block=st.booleans())
     def block(self, number: str, block: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import structlog
@@ -24,20 +24,43 @@ from vending import (
 )
 from vending.errors import FaultFamily
 from vending.shop.faults import (
+    AboveMaximumError,
+    ClockBehindError,
+    KeyChangeRequiredError,
     MessageConflictError,
     MeterBlockedError,
     MeterExistsError,
+    NoPriceError,
     RequestFormatError,
+    ShopSystemError,
     SupplyGroupNotAuthorisedError,
     UnknownMessageError,
     UnknownReceiptError,
 )
-from vending.sts import CheckDigitError, Service, TransferCredit, is_reserved, tid_at
+from vending.sts import (
+    CheckDigitError,
+    InvalidValueError,
+    KeyExpiredError,
+    KeyRevision,
+    Service,
+    SupplyGroupCode,
+    TransferCredit,
+    is_reserved,
+    make_drn,
+    tid_at,
+)
 
 
 def sell(shop: Shop, meter: Meter | str, amount: int = 10_000, message_id: str = "m1") -> Receipt:
     number = meter if isinstance(meter, str) else meter.number
     return shop.vend(VendRequest("kiosk", message_id, number, amount)).require_done()
+
+
+class NoKeys(PublicTestKeys):
+    """A security module that has lost its keys."""
+
+    def require(self, sgc: SupplyGroupCode, krn: KeyRevision) -> None:
+        raise SupplyGroupNotAuthorisedError(f"No key of {sgc}, {krn} is here.")
 
 
 def refusal(shop: Shop, request: VendRequest) -> str:
@@ -88,7 +111,7 @@ def test_the_same_request_again_gives_the_same_bytes_and_sells_nothing(
 
 @pytest.mark.parametrize(
     "change",
-    [{"amount_minor": 10_001}, {"tender": Tender.CARD}, {"meter": "07000000999"}],
+    [{"amount_minor": 10_001}, {"tender": Tender.CARD}, {"meter": make_drn("07", "00000999")}],
 )
 def test_another_request_under_the_same_id_is_a_conflict(
     shop: Shop, meter: Meter, change: dict[str, object]
@@ -136,8 +159,6 @@ def test_refusals_have_their_codes(
 
     default_key = shop.add_meter(NewMeter(new_number(), key_type=1))
     expiring = shop.add_meter(NewMeter(new_number(), ken=103))
-    mistyped = meter.number[:-1] + str((int(meter.number[-1]) + 1) % 10)
-    assert asked("1", mistyped, 10_000) == "check_digit"
     assert asked("2", new_number(), 10_000) == "unknown_meter"
     assert asked("3", meter.number, 499) == "below_minimum"
     assert asked("4", meter.number, -5) == "below_minimum"
@@ -145,9 +166,74 @@ def test_refusals_have_their_codes(
     assert asked("6", default_key.number, 10_000) == "key_type"
     clock.now = datetime(2027, 1, 1, tzinfo=UTC)
     assert asked("7", expiring.number, 10_000) == "key_expired"
-    clock.now = datetime(2026, 1, 1, tzinfo=UTC)
-    assert asked("8", meter.number, 10_000) == "no_price"
     assert shop.statement().sales == 0
+
+
+@pytest.mark.parametrize(
+    ("behind", "fault"),
+    [
+        (START - timedelta(microseconds=1), NoPriceError),
+        (datetime(2013, 12, 31, 23, 59, tzinfo=UTC), ClockBehindError),
+        (datetime(1, 1, 1, tzinfo=UTC), ClockBehindError),
+    ],
+)
+def test_a_clock_that_is_behind_costs_nobody_a_message_id(
+    shop: Shop, meter: Meter, clock: Clock, behind: datetime, fault: type[ShopSystemError]
+) -> None:
+    request = VendRequest("kiosk", "m1", meter.number, 10_000)
+    clock.now = behind
+    with pytest.raises(fault, match="clock") as raised:
+        shop.vend(request)
+    assert raised.value.family is FaultFamily.SYSTEM
+    with pytest.raises(fault):
+        shop.trial_vend(meter.number, 10_000)
+    with pytest.raises(UnknownMessageError):
+        shop.last_response("kiosk", "m1")
+    clock.now = START
+    assert shop.vend(request).outcome is Outcome.DONE
+
+
+def test_the_end_of_a_base_date_is_an_answer_and_names_the_way_out(
+    shop: Shop, new_number: Callable[[], str], clock: Clock
+) -> None:
+    of_2014, of_1993, of_2035 = (
+        shop.add_meter(NewMeter(new_number(), base_year=year)).number for year in (2014, 1993, 2035)
+    )
+    clock.now = datetime(2046, 1, 1, tzinfo=UTC)
+    for number in (of_2014, of_1993):  # 2014 has ended too by now
+        refused = shop.vend(VendRequest("kiosk", number, number, 10_000))
+        assert isinstance(refused.fault, KeyChangeRequiredError)
+        assert f"key-change {number} --base-year 2035)" in str(refused.fault)
+        shop.key_change(
+            KeyChangeRequest("kiosk", f"k{number}", number, base_year=2035)
+        ).require_done()
+        sell(shop, number, message_id=f"s{number}")
+    clock.now = datetime(2070, 1, 1, tzinfo=UTC)
+    refused = shop.vend(VendRequest("kiosk", "1", of_2035, 10_000))
+    assert isinstance(refused.fault, KeyChangeRequiredError)
+    assert "key-change" not in str(refused.fault)
+    assert "no later base date" in str(refused.fault)
+
+
+def test_a_default_key_is_told_to_change_its_type(
+    shop: Shop, new_number: Callable[[], str]
+) -> None:
+    number = shop.add_meter(NewMeter(new_number(), key_type=1)).number
+    refused = shop.vend(VendRequest("kiosk", "1", number, 10_000))
+    assert f"meterhouse vend key-change {number} --kt 2" in str(refused.fault)
+    shop.key_change(KeyChangeRequest("kiosk", "k", number, key_type=2)).require_done()
+    sell(shop, number, message_id="2")
+
+
+def test_a_mistyped_meter_number_takes_no_message_id(shop: Shop, meter: Meter) -> None:
+    mistyped = meter.number[:-1] + str((int(meter.number[-1]) + 1) % 10)
+    with pytest.raises(CheckDigitError, match="Read the number again"):
+        sell(shop, mistyped)
+    with pytest.raises(InvalidValueError, match="position 3"):
+        sell(shop, meter.number[:2] + "x" + meter.number[3:])
+    with pytest.raises(CheckDigitError):
+        KeyChangeRequest("kiosk", "m1", mistyped, krn=2)
+    assert sell(shop, meter).message_id == "m1"
 
 
 @pytest.mark.parametrize(
@@ -163,12 +249,14 @@ def test_refusals_have_their_codes(
         {"meter": 7},
         {"tender": "cash"},
         {"operator": "x\x00"},
+        {"amount_minor": 1 << 63},
+        pytest.param({"amount_minor": 10**5_000}, id="too long to be printed"),
     ],
 )
 def test_malformed_requests_are_refused_before_anything_is_stored(
     fields: dict[str, object],
 ) -> None:
-    whole = {"client": "c", "message_id": "m", "meter": "07000000015", "amount_minor": 100}
+    whole = {"client": "c", "message_id": "m", "meter": "07000000013", "amount_minor": 100}
     with pytest.raises(RequestFormatError):
         VendRequest(**{**whole, **fields})  # type: ignore[arg-type]
 
@@ -236,9 +324,31 @@ def test_a_trial_shows_what_the_sale_then_does(shop: Shop, meter: Meter) -> None
     assert [(line.kind, line.amount_minor, line.explanation) for line in receipt.payment.lines] == [
         (line.kind.value, line.amount_minor, line.explanation) for line in trial.quote.lines
     ]
-    shop.block_meter(meter.number, "debt")
-    with pytest.raises(MeterBlockedError):
-        shop.trial_vend(meter.number, 10_000)
+
+
+def test_a_trial_refuses_what_the_sale_refuses(
+    shop: Shop, database_url: str, meter: Meter, new_number: Callable[[], str], clock: Clock
+) -> None:
+    expiring = shop.add_meter(NewMeter(new_number(), ken=103))
+    blocked = shop.add_meter(NewMeter(new_number()))
+    shop.block_meter(blocked.number, "debt")
+    clock.now = datetime(2027, 1, 1, tzinfo=UTC)
+    for number, amount, fault in (
+        (expiring.number, 10_000, KeyExpiredError),
+        (blocked.number, 10_000, MeterBlockedError),
+        (meter.number, 10_000_01, AboveMaximumError),
+    ):
+        with pytest.raises(fault) as tried:
+            shop.trial_vend(number, amount)
+        with pytest.raises(fault) as refused:
+            sell(shop, number, amount, message_id=number)
+        assert str(tried.value) == str(refused.value)
+    with Shop.open(database_url, security=NoKeys(), now=clock) as keyless:
+        with pytest.raises(SupplyGroupNotAuthorisedError):
+            keyless.trial_vend(meter.number, 10_000)
+        assert refusal(keyless, VendRequest("kiosk", "9", meter.number, 10_000)) == (
+            "supply_group_not_authorised"
+        )
 
 
 def test_a_verified_token_names_its_receipt_and_strangers_none(
@@ -276,13 +386,30 @@ def test_receipts_tokens_and_ledger_agree_in_the_statement(
     assert held["change"] == 0
 
 
-def test_a_new_price_holds_from_its_moment(shop: Shop, meter: Meter, clock: Clock) -> None:
-    clock.advance(days=1)
-    shop.set_price(Price(500_000, 1500))
+@pytest.mark.parametrize("hours", [0, 24, -1, -24 * 365])
+def test_a_new_price_holds_from_now_on_whatever_the_clock_says(
+    shop: Shop, meter: Meter, clock: Clock, hours: int
+) -> None:
+    clock.advance(hours=hours)
+    shop.set_price(Price(900_000, 1500))
+    shop.set_price(Price(500_000, 1500))  # at the same moment
+    assert shop.price() == Price(500_000, 1500)
     dearer = sell(shop, meter)
     assert dearer.units == 173
     assert dearer.payment is not None
     assert dearer.payment.price_per_kwh == 2 * PRICE.per_kwh
+
+
+def test_a_price_set_by_a_clock_ahead_gives_way_to_the_next_one(
+    shop: Shop, meter: Meter, clock: Clock
+) -> None:
+    clock.advance(days=4_000)
+    shop.set_price(Price(900_000))
+    clock.now = START
+    shop.set_price(Price(500_000, 1500))
+    assert sell(shop, meter).units == 173
+    clock.advance(days=5_000)
+    assert sell(shop, meter, message_id="2").units == 173
 
 
 def test_days_since_the_last_purchase_follow_the_utilitys_calendar(

@@ -24,6 +24,7 @@ and receipt, then the commit; asking again with the same id gives the same bytes
 `statement`     what was sold and what was taken, from the receipts and from the ledger
 `settings`      the utility, its prices and limits
 `tables`        the tables of this room
+`values`        what is handed over, looked at before anything is done with it
 `faults`        every refusal, one class and one code each
 ==============  ===================================================================
 """

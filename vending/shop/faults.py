@@ -60,12 +60,6 @@ class AmountFormatError(ShopError):
     code: ClassVar[str] = "amount_format"
 
 
-class NoPriceError(ShopError):
-    """No price is valid yet at this moment."""
-
-    code: ClassVar[str] = "no_price"
-
-
 class KeyChangeRequiredError(ShopError):
     """The meter's key cannot carry a token of today; a key change is the way out."""
 
@@ -135,6 +129,18 @@ class ShopSystemError(ShopError):
     family: ClassVar[FaultFamily] = FaultFamily.SYSTEM
 
 
+class ClockBehindError(ShopSystemError):
+    """The clock says a time at which the base date of the meter's key has not begun."""
+
+    code: ClassVar[str] = "clock_behind"
+
+
+class NoPriceError(ShopSystemError):
+    """The clock says a time before the shop's first price was set."""
+
+    code: ClassVar[str] = "no_price"
+
+
 class DatabaseUrlError(ShopSystemError):
     """The database's URL cannot be read."""
 
@@ -171,6 +177,12 @@ class DatabaseInvariantError(ShopSystemError):
     code: ClassVar[str] = storage_errors.InvariantError.code
 
 
+class DatabaseValueError(ShopSystemError):
+    """A value fits no column of the database; nothing was written."""
+
+    code: ClassVar[str] = storage_errors.ValueRefusedError.code
+
+
 class OutcomeUnknownError(ShopSystemError):
     """Sold or not sold, it cannot be told: ask again with the same message id."""
 
@@ -184,6 +196,7 @@ _OF_STORAGE: Final[dict[type[storage_errors.StorageError], type[ShopSystemError]
     storage_errors.DatabaseVersionError: DatabaseVersionError,
     storage_errors.DatabaseUnavailableError: DatabaseUnavailableError,
     storage_errors.InvariantError: DatabaseInvariantError,
+    storage_errors.ValueRefusedError: DatabaseValueError,
     storage_errors.CommitUnknownError: OutcomeUnknownError,
 }
 

@@ -25,9 +25,10 @@ from vending.shop.requests import KeyChangeRequest
 from vending.shop.security import SecurityModule
 from vending.shop.settings import Utility
 from vending.shop.tables import key_changes
+from vending.shop.tids import require_begun
 from vending.sts import KeyChangeError, expected_sections, tid_at
+from vending.sts.content import MANAGEMENT_CLASS
 
-_MANAGEMENT_CLASS = 2
 _ORDINALS = ("1st", "2nd", "3rd", "4th")
 _OLD_CREDIT_FIRST = (
     "Enter credit tokens bought earlier first: after the key change the meter refuses them."
@@ -47,7 +48,8 @@ def change_key(
     Raises:
         KeyUnchangedError: the meter has this key already.
         KeyChangeError: no meter would carry it out, or it leads back to an old base date.
-        TidRangeError: the new base date does not hold today.
+        ClockBehindError: the new base date has not begun, by this clock.
+        TidRangeError: the new base date has ended.
         SupplyGroupNotAuthorisedError: the new key is not here.
         VendingError: other wrong values.
     """
@@ -70,7 +72,7 @@ def change_key(
         meter=meter,
         issued_at=now,
         made=tuple(
-            MadeToken(_MANAGEMENT_CLASS, subclass, digits)
+            MadeToken(MANAGEMENT_CLASS, subclass, digits)
             for subclass, digits in zip(subclasses, made, strict=True)
         ),
     )
@@ -109,6 +111,7 @@ def _new_key(meter: Meter, request: KeyChangeRequest, now: datetime) -> MeterKey
             f"Meter {meter.number} is on base date {meter.key.base_date.value}; going back to "
             f"{new_key.base_date.value} would make its used tokens valid again."
         )
+    require_begun(new_key.base_date, now)
     tid_at(now, new_key.base_date)
     return new_key
 

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, insert, select, updat
 from vending.shop.faults import KeyTypeError, MeterExistsError, UnknownMeterError
 from vending.shop.settings import require_line
 from vending.shop.tables import meter_keys, meters
+from vending.shop.values import require_text, require_whole
 from vending.sts import (
     BaseDate,
     EncryptionAlgorithm,
@@ -77,9 +78,19 @@ class MeterKey:
         """Read plain values.
 
         Raises:
+            RequestFormatError: a value of the wrong type.
             InvalidValueError: a value out of its range.
             KeyTypeError: an initialisation key (KT 0), which never leaves the factory.
         """
+        for what, text in (("A supply group code", sgc), ("A tariff index", tariff_index)):
+            require_text(what, text)
+        for what, number in (
+            ("A key revision number", krn),
+            ("A key type", key_type),
+            ("A base year", base_year),
+            ("A key expiry number", ken),
+        ):
+            require_whole(what, number)
         key_type = parse_key_type(key_type)
         if key_type is KeyType.INITIALISATION:
             raise KeyTypeError("Initialisation keys (KT 0) never leave the factory.")
@@ -150,10 +161,11 @@ def insert_meter(connection: Connection, new: NewMeter, added_at: datetime) -> M
 
     Raises:
         CheckDigitError: the number was mistyped; the message names the digit.
+        RequestFormatError: a value of the wrong type.
         InvalidValueError: a value out of its range.
         MeterExistsError: it is registered already.
     """
-    pan = MeterPan.from_drn(new.number)
+    pan = _pan(new.number)
     key = MeterKey.checked(
         sgc=new.sgc,
         krn=new.krn,
@@ -217,10 +229,10 @@ def find_meter(connection: Connection, number: str, *, lock: bool = False) -> Me
             a SQLite write transaction is alone anyway).
 
     Raises:
-        CheckDigitError, InvalidValueError: not a meter number.
+        CheckDigitError, InvalidValueError, RequestFormatError: not a meter number.
         UnknownMeterError: not registered.
     """
-    pan = MeterPan.from_drn(number)
+    pan = _pan(number)
     if lock and connection.dialect.name == "postgresql":
         # A statement of its own: what follows must see what the lock waited for.
         connection.execute(_LOCK, {"face": pan.drn})
@@ -254,6 +266,10 @@ def keys_of(connection: Connection, meter_id: int) -> list[MeterKey]:
 def set_blocked(connection: Connection, meter_id: int, reason: str | None) -> None:
     """Block sales to a meter for a reason, or open them again (None)."""
     connection.execute(update(meters).where(meters.c.meter_id == meter_id).values(blocked=reason))
+
+
+def _pan(number: str) -> MeterPan:
+    return MeterPan.from_drn(require_text("A meter number", number))
 
 
 def _meter(row: Row[Any]) -> Meter:
@@ -292,8 +308,11 @@ def _key_columns(key: MeterKey) -> dict[str, int | str]:
 
 
 def _algorithm(number: int) -> EncryptionAlgorithm:
-    if number not in (EncryptionAlgorithm.STA, EncryptionAlgorithm.MISTY1):
+    if require_whole("An encryption algorithm", number) not in (
+        EncryptionAlgorithm.STA,
+        EncryptionAlgorithm.MISTY1,
+    ):
         raise InvalidValueError(
-            f"Encryption algorithm {number!r} is not supported; use 7 (STA) or 11 (MISTY1)."
+            f"Encryption algorithm {number} is not supported; use 7 (STA) or 11 (MISTY1)."
         )
     return EncryptionAlgorithm(number)

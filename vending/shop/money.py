@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vending.shop.faults import AmountFormatError, InvalidSettingError
+from vending.shop.values import require_text, require_whole
 
 # ISO 4217 currencies whose minor unit is not a hundredth (list one, column "Mnr unt").
 _MINOR_DIGITS: Final = {
@@ -32,6 +33,8 @@ class Currency:
     minor_digits: int
 
     def __post_init__(self) -> None:
+        require_text("A currency's code", self.code, fault=InvalidSettingError)
+        require_whole("The number of minor digits", self.minor_digits, fault=InvalidSettingError)
         if not _CODE.fullmatch(self.code):
             raise InvalidSettingError(
                 f"A currency is three capital letters of ISO 4217, like ZAR; not {self.code!r}."

@@ -20,6 +20,7 @@ from typing import Final
 
 from vending.shop.faults import AboveMaximumError, BelowMinimumError, InvalidSettingError
 from vending.shop.money import Currency, parse_scaled, scaled
+from vending.shop.values import require_whole
 from vending.sts import AMOUNT_MAX, floor_amount
 
 PRICE_SCALE: Final = 1_000
@@ -39,7 +40,8 @@ class Price:
     """A flat price.
 
     Raises:
-        InvalidSettingError: the price is not above zero, or the tax not 0-100 %.
+        InvalidSettingError: no whole numbers; the price is not above zero, or the tax not
+            0-100 %.
     """
 
     per_kwh: int
@@ -48,8 +50,12 @@ class Price:
     """In basis points of the price before tax."""
 
     def __post_init__(self) -> None:
+        require_whole("A price", self.per_kwh, fault=InvalidSettingError)
+        require_whole("A tax rate", self.tax_bp, fault=InvalidSettingError)
         if not 0 < self.per_kwh <= _PRICE_MAX:
-            raise InvalidSettingError("A price per kWh must be above zero.")
+            raise InvalidSettingError(
+                "A price per kWh must be above zero and at most a thousand million minor units."
+            )
         if not 0 <= self.tax_bp <= TAX_SCALE:
             raise InvalidSettingError("A tax rate must lie between 0 and 100 %.")
 
@@ -109,9 +115,11 @@ def quote(price: Price, tendered_minor: int, currency: Currency) -> Quote:
     """What ``tendered_minor`` buys.
 
     Raises:
+        RequestFormatError: no whole number.
         BelowMinimumError: not even 0.1 kWh.
         AboveMaximumError: more than one token can carry.
     """
+    require_whole("An amount in minor units", tendered_minor)
     affordable = tendered_minor * _COST_SCALE // _cost_factor(price)
     if affordable < 1:
         raise BelowMinimumError(

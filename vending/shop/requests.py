@@ -4,6 +4,9 @@ A request carries the asking program's name (``client``) and an id of its own ma
 (``message_id``): the pair stands for one request for ever, so that asking again is always
 safe.  Operator and terminal are who asks, not what is asked; they may differ when a request is
 repeated.
+
+A request of the wrong form cannot even be made, so it takes no message id: a mistyped meter
+number (its check digit tells) is put right under the same id.
 """
 
 from __future__ import annotations
@@ -19,9 +22,11 @@ from vending.shop.faults import OutcomeUnknownError, RequestFormatError, fault_o
 from vending.shop.meters import Meter
 from vending.shop.price import Quote
 from vending.shop.receipt import Receipt
-from vending.sts import DecodedToken
+from vending.shop.values import require_text, require_whole
+from vending.sts import DecodedToken, MeterPan
 
-_ID_LENGTH_MAX: Final = 128
+_KEY_TEXTS: Final = ("sgc", "tariff_index")
+_KEY_NUMBERS: Final = ("krn", "key_type", "base_year", "ken")
 
 
 class Outcome(StrEnum):
@@ -41,6 +46,7 @@ class VendRequest:
 
     Raises:
         RequestFormatError: a field has the wrong form.
+        CheckDigitError, InvalidValueError: not a meter number; names what is wrong.
     """
 
     client: str
@@ -57,17 +63,14 @@ class VendRequest:
 
     def __post_init__(self) -> None:
         _require_texts(self)
-        if isinstance(self.amount_minor, bool) or not isinstance(self.amount_minor, int):
-            raise RequestFormatError(
-                f"An amount is a whole number of minor units, not {self.amount_minor!r}."
-            )
+        require_whole("An amount in minor units", self.amount_minor)
         if not isinstance(self.tender, Tender):
-            raise RequestFormatError(f"{self.tender!r} is not a Tender.")
+            raise RequestFormatError("The tender must be a Tender.")
 
     def essence(self) -> dict[str, Any]:
         """What makes it the same request when it is repeated."""
         return {
-            "meter": _plain(self.meter),
+            "meter": MeterPan.from_drn(self.meter).drn,
             "amount_minor": self.amount_minor,
             "tender": self.tender.value,
         }
@@ -79,6 +82,7 @@ class KeyChangeRequest:
 
     Raises:
         RequestFormatError: a field has the wrong form.
+        CheckDigitError, InvalidValueError: not a meter number; names what is wrong.
     """
 
     client: str
@@ -96,18 +100,18 @@ class KeyChangeRequest:
 
     def __post_init__(self) -> None:
         _require_texts(self)
-        for name in ("sgc", "tariff_index"):
-            if not isinstance(getattr(self, name), str | None):
-                raise RequestFormatError(f"{name} must be text, not {getattr(self, name)!r}.")
+        for name, value in self.changes().items():
+            require = require_text if name in _KEY_TEXTS else require_whole
+            require(name, value)
 
     def changes(self) -> dict[str, Any]:
         """The attributes that are to change."""
-        names = ("sgc", "krn", "key_type", "tariff_index", "base_year", "ken")
-        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        asked = {name: getattr(self, name) for name in (*_KEY_TEXTS, *_KEY_NUMBERS)}
+        return {name: value for name, value in asked.items() if value is not None}
 
     def essence(self) -> dict[str, Any]:
         """What makes it the same request when it is repeated."""
-        return {"meter": _plain(self.meter), **self.changes()}
+        return {"meter": MeterPan.from_drn(self.meter).drn, **self.changes()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,24 +176,10 @@ def canonical_json(value: object) -> bytes:
     return text.encode()
 
 
-def _plain(number: str) -> str:
-    return number.replace(" ", "").replace("-", "")
-
-
 def _require_texts(request: VendRequest | KeyChangeRequest) -> None:
-    texts = {name: getattr(request, name) for name in ("client", "message_id", "meter")}
-    for name, text in texts.items():
-        _require_text(name, text)
-        if not text.strip():
+    for name in ("client", "message_id", "meter"):
+        if not require_text(name, getattr(request, name)).strip():
             raise RequestFormatError(f"{name} must not be empty.")
     for name in ("operator", "terminal", "reason"):
-        _require_text(name, getattr(request, name, ""))
-
-
-def _require_text(name: str, text: object) -> None:
-    if not isinstance(text, str):
-        raise RequestFormatError(f"{name} must be text, not {text!r}.")
-    if len(text) > _ID_LENGTH_MAX or not (text.isprintable() or not text):
-        raise RequestFormatError(
-            f"{name} must be at most {_ID_LENGTH_MAX} printable characters on one line."
-        )
+        require_text(name, getattr(request, name, ""))
+    MeterPan.from_drn(request.meter)

@@ -1,10 +1,12 @@
 """One credit vend, from price to receipt; the caller holds the write transaction.
 
-Everything that may refuse the sale comes before anything is written.
+Everything that may refuse the sale comes before anything is written, and comes from `_offer`,
+which a trial runs too.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -31,21 +33,37 @@ from vending.shop.receipt import LinePart, PaymentPart, Receipt, ReceiptKind, To
 from vending.shop.requests import TrialVend, VendRequest
 from vending.shop.security import SecurityModule
 from vending.shop.settings import Utility, price_at
-from vending.shop.tids import allocate_tid
-from vending.sts import KeyType, Service, TransferCredit
+from vending.shop.tids import due_tid, require_begun
+from vending.sts import BaseDate, KeyType, Service, Tid, TransferCredit
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """What a sale to a meter is at a moment."""
+
+    price_id: int
+    price: Price
+    quote: Quote
+    tid: Tid
 
 
 def try_sale(
-    connection: Connection, utility: Utility, number: str, amount_minor: int, now: datetime
+    connection: Connection,
+    number: str,
+    amount_minor: int,
+    *,
+    utility: Utility,
+    security: SecurityModule,
+    now: datetime,
 ) -> TrialVend:
     """What a sale would be; writes nothing.
 
     Raises:
-        VendingError: any refusal that a sale could meet, but for the expiry of the key.
+        VendingError: any refusal that the sale would meet.
     """
     meter = find_meter(connection, number)
-    _, _, offered = _offer(connection, utility, meter, amount_minor, now)
-    return TrialVend(meter, offered)
+    offer = _offer(connection, meter, amount_minor, utility=utility, security=security, now=now)
+    return TrialVend(meter, offer.quote)
 
 
 def sell_credit(
@@ -71,10 +89,12 @@ def sell_credit(
         VendingError: any refusal; nothing was written.
     """
     meter = find_meter(connection, request.meter, lock=True)
-    price_id, price, sold = _offer(connection, utility, meter, request.amount_minor, now)
+    offer = _offer(
+        connection, meter, request.amount_minor, utility=utility, security=security, now=now
+    )
+    sold = offer.quote
     bought_before = last_purchase(connection, meter)
-    tid = allocate_tid(connection, meter, now)
-    content = TransferCredit(Service.ELECTRICITY, rnd, tid, sold.units)
+    content = TransferCredit(Service.ELECTRICITY, rnd, offer.tid, sold.units)
     digits = security.make_token(content, meter.attributes())
     transaction_id = ledger.post(
         connection,
@@ -90,7 +110,7 @@ def sell_credit(
         kind=ReceiptKind.CREDIT,
         meter=meter,
         issued_at=now,
-        made=(MadeToken(content.token_class, content.subclass, digits, tid, sold.units),),
+        made=(MadeToken(content.token_class, content.subclass, digits, offer.tid, sold.units),),
         tendered_minor=sold.tendered_minor,
         change_minor=sold.change_minor,
         transaction_id=transaction_id,
@@ -104,8 +124,8 @@ def sell_credit(
         message_id=request.message_id,
         seller=seller_part(utility, request.terminal, request.operator),
         meter=meter_part(meter),
-        tokens=(TokenPart("Electricity", digits, sold.units, tid),),
-        payment=_payment_part(utility, request, price_id, price, sold),
+        tokens=(TokenPart("Electricity", digits, sold.units, offer.tid),),
+        payment=_payment_part(utility, request, offer),
         messages=(),
         test_marks=security.test_marks(meter.attributes()),
         days_since_last=_days_between(utility, bought_before, now),
@@ -113,12 +133,21 @@ def sell_credit(
 
 
 def _offer(
-    connection: Connection, utility: Utility, meter: Meter, amount_minor: int, now: datetime
-) -> tuple[int, Price, Quote]:
+    connection: Connection,
+    meter: Meter,
+    amount_minor: int,
+    *,
+    utility: Utility,
+    security: SecurityModule,
+    now: datetime,
+) -> _Offer:
     _require_sellable(meter, now)
     _require_within_limits(utility, amount_minor)
     price_id, price = price_at(connection, now)
-    return price_id, price, quote(price, amount_minor, utility.currency)
+    bought = quote(price, amount_minor, utility.currency)
+    tid = due_tid(connection, meter, now)
+    security.require(meter.key.sgc, meter.key.krn)
+    return _Offer(price_id, price, bought, tid)
 
 
 def _require_sellable(meter: Meter, now: datetime) -> None:
@@ -130,15 +159,26 @@ def _require_sellable(meter: Meter, now: datetime) -> None:
     if meter.key.key_type is KeyType.DEFAULT:
         raise KeyTypeError(
             f"Meter {meter.number} has a default key (KT 1), under which it takes no credit: "
-            f"change its key first (meterhouse vend key-change {meter.number})."
+            f"change its key first (meterhouse vend key-change {meter.number} --kt 2)."
         )
     base = meter.key.base_date
+    require_begun(base, now)
     if now > base.last:
         raise KeyChangeRequiredError(
             f"Meter {meter.number} is still on base date {base.value}, which ended on "
-            f"{base.last:%d %b %Y}: no token of today fits it. Change its key to a later base "
-            f"date first (meterhouse vend key-change {meter.number} --base-year 2014)."
+            f"{base.last:%d %b %Y}: no token of today fits it. {_way_out(meter, now)}"
         )
+
+
+def _way_out(meter: Meter, now: datetime) -> str:
+    later = (each for each in BaseDate if meter.key.base_date < each and now <= each.last)
+    following = next(later, None)
+    if following is None:
+        return "There is no later base date: the meter has to be exchanged."
+    return (
+        "Change its key to a later base date first "
+        f"(meterhouse vend key-change {meter.number} --base-year {following.value})."
+    )
 
 
 def _require_within_limits(utility: Utility, amount_minor: int) -> None:
@@ -155,18 +195,17 @@ def _require_within_limits(utility: Utility, amount_minor: int) -> None:
         )
 
 
-def _payment_part(
-    utility: Utility, request: VendRequest, price_id: int, price: Price, sold: Quote
-) -> PaymentPart:
+def _payment_part(utility: Utility, request: VendRequest, offer: _Offer) -> PaymentPart:
+    sold = offer.quote
     return PaymentPart(
         currency=utility.currency.code,
         minor_digits=utility.currency.minor_digits,
         tender=request.tender.value,
         tendered_minor=sold.tendered_minor,
         change_minor=sold.change_minor,
-        price_id=price_id,
-        price_per_kwh=price.per_kwh,
-        tax_bp=price.tax_bp,
+        price_id=offer.price_id,
+        price_per_kwh=offer.price.per_kwh,
+        tax_bp=offer.price.tax_bp,
         lines=tuple(
             LinePart(line.kind.value, line.amount_minor, line.explanation) for line in sold.lines
         ),

@@ -7,20 +7,25 @@ from datetime import date, datetime, time
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from vending.shop.books import open_books
 from vending.shop.faults import InvalidSettingError, NoPriceError
 from vending.shop.money import Currency
 from vending.shop.price import Price
 from vending.shop.tables import prices, utility
+from vending.shop.values import require_text, require_whole
 
 _NAME_LENGTH_MAX: Final = 200
 _SALE_MAX: Final = 10**15
-_PRICE_AT: Final = (
-    select(prices.c.price_id, prices.c.per_kwh, prices.c.tax_bp)
-    .where(prices.c.valid_from <= bindparam("moment"))
-    .order_by(prices.c.valid_from.desc())
+_LAST_PRICE: Final = (
+    select(
+        prices.c.price_id,
+        prices.c.per_kwh,
+        prices.c.tax_bp,
+        select(func.min(prices.c.set_at)).scalar_subquery().label("first_set_at"),
+    )
+    .order_by(prices.c.price_id.desc())
     .limit(1)
 )
 
@@ -48,8 +53,6 @@ class Utility:
     _zone_info: ZoneInfo = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not self.name.strip():
-            raise InvalidSettingError("The utility needs a name: receipts begin with it.")
         for what, text in (
             ("name", self.name),
             ("address", self.address),
@@ -57,6 +60,10 @@ class Utility:
             ("vendor", self.vendor),
         ):
             require_line(f"The utility's {what}" if what != "vendor" else "The vendor", text)
+        if not self.name.strip():
+            raise InvalidSettingError("The utility needs a name: receipts begin with it.")
+        for limit in (self.minimum_minor, self.maximum_minor):
+            require_whole("The limit of a sale", limit, fault=InvalidSettingError)
         if not 0 < self.minimum_minor <= self.maximum_minor <= _SALE_MAX:
             raise InvalidSettingError(
                 "The smallest sale must be above zero and not above the largest; that must be "
@@ -77,13 +84,9 @@ def require_line(what: str, text: str) -> str:
     """Refuse what cannot stand on one line of a receipt.
 
     Raises:
-        InvalidSettingError: longer than 200 characters, or with control characters.
+        InvalidSettingError: no text, longer than 200 characters, or with control characters.
     """
-    if len(text) > _NAME_LENGTH_MAX or not (text.isprintable() or not text):
-        raise InvalidSettingError(
-            f"{what} must be one line of at most {_NAME_LENGTH_MAX} printable characters."
-        )
-    return text
+    return require_text(what, text, length_max=_NAME_LENGTH_MAX, fault=InvalidSettingError)
 
 
 def store_utility(connection: Connection, seller: Utility) -> None:
@@ -121,29 +124,42 @@ def load_utility(connection: Connection) -> Utility:
     )
 
 
-def add_price(connection: Connection, price: Price, valid_from: datetime) -> None:
-    """From this moment on the price is another; what was sold before stays as it was."""
+def add_price(connection: Connection, price: Price, set_at: datetime) -> None:
+    """From now on the price is another; what was sold before stays as it was.
+
+    The order of setting decides, not ``set_at``: a clock that was wrong must not bring an
+    earlier price back.
+    """
     connection.execute(
         insert(prices),
-        {"valid_from": valid_from, "per_kwh": price.per_kwh, "tax_bp": price.tax_bp},
+        {"set_at": set_at, "per_kwh": price.per_kwh, "tax_bp": price.tax_bp},
     )
 
 
-def price_at(connection: Connection, moment: datetime) -> tuple[int, Price]:
-    """The price's id and the price that is valid at a moment.
+def last_price(connection: Connection) -> Price:
+    """The price that was set last."""
+    row = connection.execute(_LAST_PRICE).one()
+    return Price(row.per_kwh, row.tax_bp)
+
+
+def price_at(connection: Connection, now: datetime) -> tuple[int, Price]:
+    """The id and the price of a sale that is made now: the price that was set last.
 
     Raises:
-        NoPriceError: the first price is valid only later.
+        NoPriceError: the clock says a time before the first price was set.
     """
-    row = connection.execute(_PRICE_AT, {"moment": moment}).one_or_none()
-    if row is None:
+    row = connection.execute(_LAST_PRICE).one()
+    if now < row.first_set_at:
         raise NoPriceError(
-            "No price is valid yet at this time: check the clock, or set a price from today."
+            f"The clock says {now:%Y-%m-%d %H:%M} UTC, but the shop's first price was set on "
+            f"{row.first_set_at:%Y-%m-%d %H:%M}: put the clock right. If it is right, set the "
+            "price anew (meterhouse price set)."
         )
     return row.price_id, Price(row.per_kwh, row.tax_bp)
 
 
 def _zone(name: str) -> ZoneInfo:
+    require_line("The time zone", name)
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

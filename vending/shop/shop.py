@@ -15,11 +15,7 @@ from storage import audit
 from storage.engine import open_engine, reading, writing
 from storage.migrate import create_schema, require_current, require_ours, upgrade_schema
 from vending.shop.copies import latest_receipt, make_copy
-from vending.shop.faults import (
-    OutcomeUnknownError,
-    RequestFormatError,
-    storage_faults,
-)
+from vending.shop.faults import OutcomeUnknownError, RequestFormatError, storage_faults
 from vending.shop.key_change import change_key
 from vending.shop.meters import (
     Meter,
@@ -42,8 +38,16 @@ from vending.shop.requests import (
 )
 from vending.shop.sale import sell_credit, try_sale
 from vending.shop.security import PublicTestKeys, SecurityModule
-from vending.shop.settings import Utility, add_price, load_utility, require_line, store_utility
+from vending.shop.settings import (
+    Utility,
+    add_price,
+    last_price,
+    load_utility,
+    require_line,
+    store_utility,
+)
 from vending.shop.statement import Statement, make_statement
+from vending.shop.values import require_moment, require_text, require_whole
 from vending.shop.verify import verify
 
 log = structlog.get_logger("vending.shop")
@@ -111,12 +115,14 @@ class Shop:
         Raises:
             DatabaseExistsError: there are tables already; nothing was changed.
             DatabaseUrlError, DatabaseUnavailableError: the database cannot be used.
+            RequestFormatError: the clock gives no time with a zone.
         """
+        created_at = _read(now)
         with _engine(url, create=True) as engine:
             with writing(engine) as connection:
                 create_schema(connection)
                 store_utility(connection, utility)
-                add_price(connection, price, now())
+                add_price(connection, price, created_at)
             return cls(engine, security=security, now=now, rnd=rnd)
 
     @classmethod
@@ -154,11 +160,13 @@ class Shop:
         """Register a meter with the key that is in it.
 
         Raises:
-            CheckDigitError, InvalidValueError, KeyTypeError: a wrong value.
+            CheckDigitError, InvalidValueError, KeyTypeError, RequestFormatError,
+                InvalidSettingError: a wrong value.
             MeterExistsError: it is registered already.
             SupplyGroupNotAuthorisedError: no token could be made for it here.
         """
         now = self._now()
+        require_text("The operator", operator)
         with self._writing() as connection:
             meter = insert_meter(connection, new, now)
             self._security.require(meter.key.sgc, meter.key.krn)
@@ -178,12 +186,24 @@ class Shop:
             return find_meter(connection, number)
 
     def meters(self, *, after: str = "", limit: int = _LIST_MAX) -> list[Meter]:
-        """The next meters by number, beginning behind the number ``after``."""
+        """The next meters by number, beginning behind the number ``after``.
+
+        Raises:
+            RequestFormatError: ``after`` is no text, or ``limit`` no whole number above zero.
+        """
+        require_text("The number to begin behind", after)
+        if require_whole("The limit of a list", limit) < 1:
+            raise RequestFormatError("The limit of a list must be above zero.")
         with self._reading() as connection:
             return list_meters(connection, after, limit)
 
     def block_meter(self, number: str, reason: str, *, operator: str = "") -> None:
-        """Sell nothing to this meter until it is unblocked."""
+        """Sell nothing to this meter until it is unblocked.
+
+        Raises:
+            UnknownMeterError, CheckDigitError, InvalidValueError: no such meter.
+            InvalidSettingError: the reason cannot stand on a line.
+        """
         require_line("The reason", reason)
         self._set_blocked(number, reason or "no reason given", operator)
 
@@ -194,8 +214,9 @@ class Shop:
     # --- sales ----------------------------------------------------------------------------
 
     def set_price(self, price: Price, *, operator: str = "") -> None:
-        """From now on units cost this much."""
+        """From now on units cost this much, whatever the clock said before or will say."""
         now = self._now()
+        require_text("The operator", operator)
         with self._writing() as connection:
             add_price(connection, price, now)
             audit.record(
@@ -207,14 +228,29 @@ class Shop:
                 detail=f"per_kwh={price.per_kwh} tax_bp={price.tax_bp}",
             )
 
+    def price(self) -> Price:
+        """What units cost: the price that was set last."""
+        with self._reading() as connection:
+            return last_price(connection)
+
     def trial_vend(self, number: str, amount_minor: int) -> TrialVend:
         """What a sale would be at this moment; sells nothing.
 
         Raises:
-            VendingError: what would refuse the sale.
+            RequestFormatError: the amount is not a whole number of minor units.
+            VendingError: whatever would refuse the sale.
         """
+        require_whole("An amount in minor units", amount_minor)
+        now = self._now()
         with self._reading() as connection:
-            return try_sale(connection, self.utility, number, amount_minor, self._now())
+            return try_sale(
+                connection,
+                number,
+                amount_minor,
+                utility=self.utility,
+                security=self._security,
+                now=now,
+            )
 
     def vend(self, request: VendRequest) -> VendResult:
         """Sell one credit token, in one transaction.
@@ -224,8 +260,8 @@ class Shop:
 
         Raises:
             MessageConflictError: the message id stands for another request.
-            ShopSystemError: the installation is at fault; nothing was sold, and asking again
-                with the same message id is safe.
+            ShopSystemError: the installation is at fault (its clock, too); nothing was sold,
+                and asking again with the same message id is safe.
         """
         now = self._now()
 
@@ -276,7 +312,10 @@ class Shop:
 
         Raises:
             UnknownMessageError: nothing was sold or refused under it.
+            RequestFormatError: the client or the id has the wrong form.
         """
+        require_text("client", client)
+        require_text("message_id", message_id)
         with self._reading() as connection:
             return stored_answer(connection, client, message_id)
 
@@ -295,7 +334,10 @@ class Shop:
 
         Raises:
             UnknownReceiptError: no such receipt.
+            RequestFormatError: not a receipt's number.
         """
+        require_whole("A receipt's number", receipt_no)
+        require_text("The operator", operator)
         with self._writing() as connection:
             return make_copy(connection, receipt_no, operator, self._now())
 
@@ -304,8 +346,9 @@ class Shop:
 
         Raises:
             UnknownMeterError, CheckDigitError, InvalidValueError: no such meter.
-            TokenFormatError: not a token's number.
+            TokenFormatError, RequestFormatError: not a token's number.
         """
+        require_text("A token", digits)
         with self._reading() as connection:
             return verify(connection, self._security, number, digits)
 
@@ -314,17 +357,20 @@ class Shop:
     def statement(
         self, *, since: datetime | None = None, until: datetime | None = None
     ) -> Statement:
-        """Totals from the receipts and from the ledger (``until`` is exclusive)."""
+        """Totals from the receipts and from the ledger (``until`` is exclusive).
+
+        Raises:
+            RequestFormatError: a time without a zone, or beyond the calendar.
+        """
+        since = None if since is None else require_moment("The statement's beginning", since)
+        until = None if until is None else require_moment("The statement's end", until)
         with self._reading() as connection:
             return make_statement(connection, self.utility, since, until)
 
     # --- inside ---------------------------------------------------------------------------
 
     def _now(self) -> datetime:
-        now = self._clock()
-        if now.tzinfo is None:
-            raise RequestFormatError("The shop's clock must give times with a zone.")
-        return now.astimezone(UTC)
+        return _read(self._clock)
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -338,6 +384,7 @@ class Shop:
 
     def _set_blocked(self, number: str, reason: str | None, operator: str) -> None:
         now = self._now()
+        require_text("The operator", operator)
         with self._writing() as connection:
             meter = find_meter(connection, number, lock=True)
             set_blocked(connection, meter.meter_id, reason)
@@ -363,6 +410,10 @@ class Shop:
             result = VendResult.unknown(question.client, question.message_id, fault)
         _report(question.operation, result)
         return result
+
+
+def _read(clock: Callable[[], datetime]) -> datetime:
+    return require_moment("What the shop's clock gives", clock())
 
 
 def upgrade(url: str) -> None:

@@ -17,9 +17,7 @@ from vending.shop.books import CHANGE, SALES, TAX, Tender
 from vending.shop.receipt import ReceiptKind
 from vending.shop.settings import Utility
 from vending.shop.tables import receipts, tokens
-
-WH_PER_UNIT = 100
-"""A unit of a token is 0.1 kWh."""
+from vending.sts.amount import WH_PER_UNIT
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,21 @@
 
 ==============  =====================================================================
 `utility`       one row: who sells, in which currency and zone, within which limits
-`prices`        flat prices, each valid from a moment; immutable
+`prices`        flat prices; the last one set is valid; immutable
 `meters`        meter numbers; what a key depends on never changes
 `meter_keys`    the keys that a meter has had; attributes only, never a key.  At most one
-                is in use (partial unique index)
+                is in use (partial unique index); one that was in use never waits again
 `requests`      (client, message id) is the primary key: one id, one request, one outcome;
                 once it has an outcome it is immutable
-`receipts`      one for each done request; immutable
-`tokens`        what was given out; immutable.  A TID must be greater than the last of the
+`receipts`      one for each done request, none for a failed one (trigger); immutable.
+                Credit is paid and has its ledger transaction, a key change neither (CHECK)
+`tokens`        what was given out; immutable, and none is added once the request is
+                answered (trigger).  A TID must be greater than the last of the
                 same meter and base date (trigger), which covers the same meter and key:
-                a meter keeps its used TIDs through a key change
+                a meter keeps its used TIDs through a key change.  All tokens have one but
+                those of a key change (CHECK)
 `reprints`      numbered copies of receipts; immutable
-`key_changes`   pending → issued → confirmed, never back
+`key_changes`   pending → issued → confirmed, never back; keys and receipt stay as they were
 ==============  =====================================================================
 
 Triggers are made by the migrations (``storage/migrations``), one text for each database.
@@ -39,6 +42,12 @@ from storage.ledger import ledger_transactions
 from storage.schema import table
 from storage.types import Identifier, UtcTimestamp, WholeNumber
 
+
+def _digits(column: str) -> str:
+    """An SQL condition that both databases understand: nothing but 0-9."""
+    return f"ltrim({column}, '0123456789') = ''"
+
+
 utility: Final = table(
     "utility",
     Column("utility_id", WholeNumber, primary_key=True, autoincrement=False),
@@ -60,7 +69,7 @@ utility: Final = table(
 prices: Final = table(
     "prices",
     Column("price_id", Identifier, primary_key=True),
-    Column("valid_from", UtcTimestamp, nullable=False, unique=True),
+    Column("set_at", UtcTimestamp, nullable=False),
     Column("per_kwh", WholeNumber, nullable=False),
     Column("tax_bp", WholeNumber, nullable=False),
     CheckConstraint("per_kwh > 0", name="per_kwh"),
@@ -76,7 +85,7 @@ meters: Final = table(
     Column("location", Text, nullable=False),
     Column("blocked", Text, comment="why sales are blocked; NULL when they are not"),
     Column("added_at", UtcTimestamp, nullable=False),
-    CheckConstraint("length(number) IN (11, 13)", name="number"),
+    CheckConstraint(f"length(number) IN (11, 13) AND {_digits('number')}", name="number"),
     CheckConstraint("algorithm IN (7, 11)", name="algorithm"),
 )
 
@@ -102,10 +111,10 @@ meter_keys: Final = table(
         name="uq_meter_keys_attributes",
     ),
     UniqueConstraint("meter_key_id", "meter_id", "base_year", name="uq_meter_keys_tokens"),
-    CheckConstraint("length(sgc) = 6", name="sgc"),
+    CheckConstraint(f"length(sgc) = 6 AND {_digits('sgc')}", name="sgc"),
     CheckConstraint("krn BETWEEN 1 AND 9", name="krn"),
     CheckConstraint("key_type BETWEEN 0 AND 3", name="key_type"),
-    CheckConstraint("length(tariff_index) = 2", name="tariff_index"),
+    CheckConstraint(f"length(tariff_index) = 2 AND {_digits('tariff_index')}", name="tariff_index"),
     CheckConstraint("base_year IN (1993, 2014, 2035)", name="base_year"),
     CheckConstraint("ken BETWEEN 0 AND 255", name="ken"),
     CheckConstraint("state IN ('waiting', 'in_use', 'replaced')", name="state"),
@@ -154,9 +163,13 @@ receipts: Final = table(
     Index("ix_receipts_of_meter", "meter_id", "receipt_no"),
     Index("ix_receipts_issued_at", "issued_at"),
     CheckConstraint("kind IN ('credit', 'key_change')", name="kind"),
-    CheckConstraint("units >= 0", name="units"),
+    CheckConstraint("units >= 0 AND (kind = 'credit') = (units > 0)", name="units"),
     CheckConstraint("0 <= change_minor AND change_minor <= tendered_minor", name="change_minor"),
-    CheckConstraint("(tendered_minor > 0) = (transaction_id IS NOT NULL)", name="paid"),
+    CheckConstraint(
+        "(kind = 'credit') = (tendered_minor > 0) "
+        "AND (kind = 'credit') = (transaction_id IS NOT NULL)",
+        name="paid",
+    ),
 )
 
 tokens: Final = table(
@@ -182,9 +195,13 @@ tokens: Final = table(
     CheckConstraint("position > 0", name="position"),
     # 2**24 minutes; 00:01 of a day is reserved (integer division, as both databases do it)
     CheckConstraint("tid BETWEEN 0 AND 16777215 AND tid - tid / 1440 * 1440 <> 1", name="tid"),
-    CheckConstraint("(token_class = 0) = (units > 0)", name="units"),
-    CheckConstraint("token_class = 2 OR tid IS NOT NULL", name="credit_has_tid"),
-    CheckConstraint("length(digits) = 20", name="digits"),
+    CheckConstraint("token_class IN (0, 2) AND subclass BETWEEN 0 AND 15", name="token_class"),
+    CheckConstraint("units >= 0 AND (token_class = 0) = (units > 0)", name="units"),
+    # the four sections of a decoder key carry no TID
+    CheckConstraint(
+        "(tid IS NULL) = (token_class = 2 AND subclass IN (3, 4, 8, 9))", name="has_tid"
+    ),
+    CheckConstraint(f"length(digits) = 20 AND {_digits('digits')}", name="digits"),
 )
 
 reprints: Final = table(

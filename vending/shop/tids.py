@@ -13,22 +13,36 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, func, select
 
+from vending.shop.faults import ClockBehindError
 from vending.shop.meters import Meter
 from vending.shop.tables import tokens
-from vending.sts import Tid, next_tid, require_not_expired
+from vending.sts import BaseDate, Tid, next_tid, require_not_expired
 
 _LAST_USED: Final = select(func.max(tokens.c.tid)).where(
     tokens.c.meter_id == bindparam("of_meter"), tokens.c.base_year == bindparam("of_base_year")
 )
 
 
-def allocate_tid(connection: Connection, meter: Meter, now: datetime) -> Tid:
-    """The TID of the next token for a meter.
+def require_begun(base: BaseDate, now: datetime) -> None:
+    """Refuse to issue a token before its base date begins.
+
+    Raises:
+        ClockBehindError: it has not begun; the clock may be wrong, so this is no answer to store.
+    """
+    if now < base.start:
+        raise ClockBehindError(
+            f"The clock says {now:%Y-%m-%d %H:%M} UTC, before base date {base.value} begins: put "
+            "the clock right. If it is right, the meter needs an older base date."
+        )
+
+
+def due_tid(connection: Connection, meter: Meter, now: datetime) -> Tid:
+    """The TID of the next token for a meter.  It is used when the token is stored, not before.
 
     Args:
-        connection: in a write transaction that holds the meter's lock.
+        connection: for a sale in a write transaction that holds the meter's lock.
         meter: as found under that lock.
-        now: the time of issue.
+        now: the time of issue, within the base date.
 
     Raises:
         TidRangeError: the base date has no TID left.

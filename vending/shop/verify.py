@@ -21,16 +21,16 @@ def verify(
         TokenFormatError: not a token's number.
     """
     meter = find_meter(connection, number)
+    decoded: DecodedToken | None = None
+    for key in keys_of(connection, meter.meter_id):
+        decoded = security.read_token(digits, meter.attributes(key))
+        if decoded.crc_ok:
+            break
+    assert decoded is not None  # every meter has a key
     plain = digits.replace(" ", "").replace("-", "")
     receipt_no = connection.scalar(
         select(tokens.c.receipt_no).where(
             tokens.c.meter_id == meter.meter_id, tokens.c.digits == plain
         )
     )
-    decoded: DecodedToken | None = None
-    for key in keys_of(connection, meter.meter_id):
-        decoded = security.read_token(plain, meter.attributes(key))
-        if decoded.crc_ok:
-            break
-    assert decoded is not None  # every meter has a key
     return VerifiedToken(decoded, receipt_no)

@@ -28,6 +28,8 @@ _STEPS: Final = (1, 10, 100, 1_000)
 _MANTISSA_BITS: Final = 14
 _MANTISSA_MAX: Final = (1 << _MANTISSA_BITS) - 1
 
+WH_PER_UNIT: Final = 100
+"""An electricity token counts tenths of a kWh."""
 AMOUNT_MAX: Final = 18_201_624
 """The largest amount that a token can carry."""
 

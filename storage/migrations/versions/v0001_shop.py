@@ -64,6 +64,11 @@ def _check(table: str, name: str, rule: str) -> sa.CheckConstraint:
     return sa.CheckConstraint(rule, name=op.f(f"ck_{table}_{name}"))
 
 
+def _digits(column: str) -> str:
+    """An SQL condition that both databases understand: nothing but 0-9."""
+    return f"ltrim({column}, '0123456789') = ''"
+
+
 def _foreign(
     table: str, columns: list[str], target: str, *, to: list[str] | None = None, name: str = ""
 ) -> sa.ForeignKeyConstraint:
@@ -133,14 +138,13 @@ def _make_seller() -> None:
     _table(
         name,
         *_identity(name, "price_id"),
-        _time("valid_from"),
+        _time("set_at"),
         _number("per_kwh"),
         _number("tax_bp"),
-        _unique(name, "valid_from"),
         _check(name, "per_kwh", "per_kwh > 0"),
         _check(name, "tax_bp", "tax_bp BETWEEN 0 AND 10000"),
     )
-    triggers.immutable(name, ["price_id"], ["valid_from"])
+    triggers.immutable(name, ["price_id"])
 
 
 def _make_meters() -> None:
@@ -155,7 +159,7 @@ def _make_meters() -> None:
         _text("blocked", null=True, comment="why sales are blocked; NULL when they are not"),
         _time("added_at"),
         _unique(name, "number"),
-        _check(name, "number", "length(number) IN (11, 13)"),
+        _check(name, "number", f"length(number) IN (11, 13) AND {_digits('number')}"),
         _check(name, "algorithm", "algorithm IN (7, 11)"),
     )
     triggers.no_delete(name, ["meter_id"], ["number"])
@@ -176,10 +180,10 @@ def _make_meters() -> None:
         _foreign(name, ["meter_id"], "meters"),
         _unique(name, "meter_id", *key, name="uq_meter_keys_attributes"),
         _unique(name, "meter_key_id", "meter_id", "base_year", name="uq_meter_keys_tokens"),
-        _check(name, "sgc", "length(sgc) = 6"),
+        _check(name, "sgc", f"length(sgc) = 6 AND {_digits('sgc')}"),
         _check(name, "krn", "krn BETWEEN 1 AND 9"),
         _check(name, "key_type", "key_type BETWEEN 0 AND 3"),
-        _check(name, "tariff_index", "length(tariff_index) = 2"),
+        _check(name, "tariff_index", f"length(tariff_index) = 2 AND {_digits('tariff_index')}"),
         _check(name, "base_year", "base_year IN (1993, 2014, 2035)"),
         _check(name, "ken", "ken BETWEEN 0 AND 255"),
         _check(name, "state", "state IN ('waiting', 'in_use', 'replaced')"),
@@ -195,6 +199,8 @@ def _make_meters() -> None:
     )
     triggers.no_delete(name, ["meter_key_id"], ["meter_id", *key])
     triggers.frozen(name, ["meter_key_id", "meter_id", *key])
+    # in_use and replaced alternate: a meter may return to a key that it had
+    triggers.never_back(name, "state", "waiting")
 
 
 def _make_sales() -> None:
@@ -239,9 +245,14 @@ def _make_sales() -> None:
         _unique(name, "transaction_id"),
         _unique(name, "client", "message_id"),
         _check(name, "kind", "kind IN ('credit', 'key_change')"),
-        _check(name, "units", "units >= 0"),
+        _check(name, "units", "units >= 0 AND (kind = 'credit') = (units > 0)"),
         _check(name, "change_minor", "0 <= change_minor AND change_minor <= tendered_minor"),
-        _check(name, "paid", "(tendered_minor > 0) = (transaction_id IS NOT NULL)"),
+        _check(
+            name,
+            "paid",
+            "(kind = 'credit') = (tendered_minor > 0) "
+            "AND (kind = 'credit') = (transaction_id IS NOT NULL)",
+        ),
     )
     op.create_index("ix_receipts_of_meter", name, ["meter_id", "receipt_no"])
     op.create_index("ix_receipts_issued_at", name, ["issued_at"])
@@ -266,9 +277,10 @@ def _make_sales() -> None:
         _unique(name, "meter_id", "base_year", "tid"),
         _check(name, "position", "position > 0"),
         _check(name, "tid", "tid BETWEEN 0 AND 16777215 AND tid - tid / 1440 * 1440 <> 1"),
-        _check(name, "units", "(token_class = 0) = (units > 0)"),
-        _check(name, "credit_has_tid", "token_class = 2 OR tid IS NOT NULL"),
-        _check(name, "digits", "length(digits) = 20"),
+        _check(name, "token_class", "token_class IN (0, 2) AND subclass BETWEEN 0 AND 15"),
+        _check(name, "units", "units >= 0 AND (token_class = 0) = (units > 0)"),
+        _check(name, "has_tid", "(tid IS NULL) = (token_class = 2 AND subclass IN (3, 4, 8, 9))"),
+        _check(name, "digits", f"length(digits) = 20 AND {_digits('digits')}"),
     )
     triggers.immutable(
         name,
@@ -277,6 +289,7 @@ def _make_sales() -> None:
         ["meter_id", "base_year", "tid"],
     )
     triggers.growing_tid()
+    _close_what_is_answered()
     name = "reprints"
     _table(
         name,
@@ -289,6 +302,37 @@ def _make_sales() -> None:
         _check(name, "copy_no", "copy_no > 0"),
     )
     triggers.immutable(name, ["receipt_no", "copy_no"])
+
+
+def _close_what_is_answered() -> None:
+    """Rows of a sale come in one order: request, transfers, receipt, tokens, answer."""
+    triggers.inserted_only_if(
+        "requests", "NEW.outcome IS NULL", "a request is stored before it is answered"
+    )
+    triggers.inserted_only_if(
+        "transfers",
+        "NOT EXISTS (SELECT 1 FROM receipts WHERE transaction_id = NEW.transaction_id)",
+        "a transfer is made with its transaction, before the receipt",
+    )
+    unanswered = (
+        "EXISTS (SELECT 1 FROM requests WHERE client = {0}.client "
+        "AND message_id = {0}.message_id AND outcome IS NULL)"
+    )
+    triggers.inserted_only_if(
+        "receipts", unanswered.format("NEW"), "a receipt is made with its answer"
+    )
+    triggers.inserted_only_if(
+        "tokens",
+        "EXISTS (SELECT 1 FROM receipts WHERE receipt_no = NEW.receipt_no "
+        f"AND {unanswered.format('receipts')})",
+        "a token is made with its receipt",
+    )
+    triggers.updated_only_if(
+        "requests",
+        "NEW.outcome IS NULL OR (NEW.outcome = 'done') = EXISTS (SELECT 1 FROM receipts "
+        "WHERE client = NEW.client AND message_id = NEW.message_id)",
+        "done means a receipt, failed means none",
+    )
 
 
 def _make_key_changes() -> None:
@@ -320,6 +364,7 @@ def _make_key_changes() -> None:
     op.create_index("ix_key_changes_meter_id", name, ["meter_id"])
     triggers.no_delete(name, ["key_change_id"], ["receipt_no"])
     triggers.frozen(name, ["key_change_id", "meter_id", *keys, "reason", "requested_at"])
+    triggers.set_once(name, ["issued_at", "receipt_no"])
     triggers.forward_only(name, "state", ("pending", "issued", "confirmed"))
 
 
