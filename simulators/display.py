@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from simulators.contact import Order, RemoteControl
 from simulators.meter_state import MeterState
+from simulators.purse import Purse
 from simulators.supply import Supply
 from vending.sts import InitiateMeterTest
 
@@ -31,6 +33,25 @@ def supply_line(supply: Supply) -> str:
     """``supply on``, or ``supply off: `` and every reason."""
     reasons = ", ".join(reason.value for reason in supply.open_reasons)
     return f"supply off: {reasons}" if reasons else "supply on"
+
+
+def money(purse: Purse) -> str:
+    """The balance with two decimals, rounded down: ``12.34``."""
+    minor = purse.balance_minor
+    sign = "-" if minor < 0 else ""
+    return f"{sign}{abs(minor) // 100}.{abs(minor) % 100:02d}"
+
+
+def remote_lines(remote: RemoteControl, second: int) -> tuple[str, ...]:
+    """What orders by wire tell the customer."""
+    lines = []
+    if remote.is_alarm_on:
+        lines.append("ALARM")
+    if remote.trip_at is not None:
+        lines.append(f"SUPPLY OFF IN {max(0, remote.trip_at - second)} s")
+    if remote.order is Order.CLOSE_ALLOWED:
+        lines.append("PRESS THE BUTTON TO SWITCH ON")
+    return tuple(lines)
 
 
 def asked_tests(test: InitiateMeterTest) -> tuple[int, ...]:

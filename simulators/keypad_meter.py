@@ -11,13 +11,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from simulators.display import kwh, supply_line
+from simulators.contact import RemoteControl
+from simulators.display import kwh, money, remote_lines, supply_line
 from simulators.errors import NoPowerError, TimeBackwardsError
 from simulators.keypad import Typing
 from simulators.load import ConstantLoad, LoadProfile
 from simulators.meter_state import MeterKey, MeterState
 from simulators.moments import second_of, utc
 from simulators.nameplate import Nameplate
+from simulators.purse import Purse
 from simulators.results import TokenResult
 from simulators.supply import OpenReason, Registers, Supply, supplied
 from simulators.token_entry import enter
@@ -103,6 +105,26 @@ class KeypadMeter:
         self.advance(now)
         self._set_supply(replace(self.supply, cover_is_open=False))
 
+    def order(self, remote: RemoteControl, now: datetime) -> None:
+        """Put an order by wire in force; the contact follows at once."""
+        self.advance(now)
+        self._set_supply(replace(self.supply, remote=remote))
+
+    def press_button(self, now: datetime) -> None:
+        """Press the button that closes the contact, where an order by wire allows it.
+
+        Raises:
+            NoPowerError: the meter has no power.
+        """
+        self.advance(now)
+        self._require_power()
+        self._set_supply(replace(self.supply, remote=self.supply.remote.button_pressed()))
+
+    def set_purse(self, purse: Purse | None, now: datetime) -> None:
+        """Change the money in a meter that counts it; the contact follows at once."""
+        self.advance(now)
+        self._set_supply(replace(self.supply, purse=purse))
+
     def power_off(self, now: datetime) -> None:
         """The mains fail: nothing is consumed, half-typed digits and messages are lost."""
         self.advance(now)
@@ -143,6 +165,18 @@ class KeypadMeter:
         self.advance(now)  # the contact follows at once
         return result
 
+    def take_token(self, digits: str, now: datetime) -> TokenResult:
+        """Take a token from the port: as `enter_token`, but typing and display go on undisturbed.
+
+        Raises:
+            NoPowerError, TimeBackwardsError, NaiveTimeError: see `enter_token`.
+        """
+        self.advance(now)
+        self._require_power()
+        self._state, result = enter(self._state, digits)
+        self.advance(now)  # the contact follows at once
+        return result
+
     def press(self, key: str, now: datetime) -> TokenResult | None:
         """Press one key: a digit ``"0"`` .. ``"9"``, or `keypad.BACKSPACE`.
 
@@ -174,6 +208,7 @@ class KeypadMeter:
         lines = [*self.main_lines, supply_line(self.supply)]
         if self.is_low_credit:
             lines.append("LOW CREDIT")
+        lines += remote_lines(self.supply.remote, second_of(self.now))
         if self.locked_for_s:
             lines.append(f"LOCKED {self.locked_for_s} s")
         return tuple(lines)
@@ -237,6 +272,8 @@ class KeypadMeter:
     @property
     def is_low_credit(self) -> bool:
         """Whether the credit is below the warning threshold."""
+        if self.supply.purse is not None:
+            return self.supply.purse.is_low
         return self.registers.remaining_wh < self.nameplate.low_credit_wh
 
     @property
@@ -253,7 +290,8 @@ class KeypadMeter:
             return (self.typed,)
         if self._message_until is not None and self.now < self._message_until:
             return self._message
-        return (kwh(self.registers.remaining_wh),)
+        purse = self.supply.purse
+        return (kwh(self.registers.remaining_wh) if purse is None else money(purse),)
 
     @property
     def typed(self) -> str:

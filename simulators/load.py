@@ -134,7 +134,7 @@ class HouseholdLoad:
     def watts_at(self, second: int) -> int:
         slot = self._slot(second)
         busy = _ACTIVITY_PERCENT[slot % _SLOTS_PER_DAY * _SLOT_S // _SECONDS_PER_HOUR]
-        draw = _mix(self.seed, slot)
+        draw = mixed(self.seed, slot)
         share_percent = 50 + draw % 101
         watts = self.standby_w + self.activity_w * busy * share_percent // 10_000
         appliance_runs = (draw >> 32) % 500 < busy
@@ -151,7 +151,7 @@ class HouseholdLoad:
 _MASK64: Final = (1 << 64) - 1
 
 
-def _mix(seed: int, slot: int) -> int:
+def mixed(seed: int, slot: int) -> int:
     """64 well-mixed bits of a home and a time: one step of the SplitMix64 generator."""
     state = (seed * 0xD1342543DE82EF95 + (slot + 1) * 0x9E3779B97F4A7C15) & _MASK64
     state = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 & _MASK64

@@ -38,6 +38,8 @@ class Nameplate:
     """How long the contact then stays open."""
     breaker_test_s: int = 3
     """How long a breaker test opens the contact."""
+    counts_money: bool = False
+    """Local prepayment in money (`purse`): the meter takes payments by wire, no credit tokens."""
 
     def __post_init__(self) -> None:
         if self.algorithm is EncryptionAlgorithm.DEA:

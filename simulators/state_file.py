@@ -25,10 +25,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from simulators.contact import NO_LOG, NO_ORDERS, ContactLog, Order, RemoteControl
 from simulators.errors import SimulatorError, StateFileError, StateFileInUseError
 from simulators.keypad import EntryLock
 from simulators.meter_state import MeterKey, MeterState, PendingKeyChange
 from simulators.nameplate import Nameplate
+from simulators.purse import Purse
 from simulators.supply import Registers, Supply
 from simulators.token_memory import TokenMemory
 from vending.sts import (
@@ -49,7 +51,7 @@ from vending.sts import (
 from vending.sts.content import MANAGEMENT_CLASS, parse_content
 
 FORMAT: Final = "meterhouse keypad meter"
-VERSION: Final = 1
+VERSION: Final = 2
 _NOTICE: Final = (
     "SECRET: holds this meter's decoder key. Whoever reads it can make tokens for this meter."
 )
@@ -179,14 +181,30 @@ def _checked_body(path: Path, text: bytes) -> _Fields:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise StateFileError(f"{path} is not the file of a simulated keypad meter.")
     version = document.get("version")
-    if version != VERSION:
+    if version not in (1, VERSION):
         raise StateFileError(
-            f"{path} has version {version!r}; this program reads version {VERSION}."
+            f"{path} has version {version!r}; this program reads versions up to {VERSION}."
         )
     body = document.get("meter")
     if document.get("sha256") != _checksum(body):
         raise StateFileError(f"{path} is damaged: its checksum does not fit its contents.")
-    return _Fields(body, "meter")
+    return _Fields(body if version == VERSION else _from_version_1(body), "meter")
+
+
+def _from_version_1(body: object) -> object:
+    """Version 1 knew nothing of orders by wire, of money and of what the contact did."""
+    try:
+        given: Any = body
+        supply = given["supply"]
+        registers = {**supply["registers"], "uncredited_ws": 0}
+        new = {"remote": _plain(NO_ORDERS), "log": _plain(NO_LOG), "purse": None}
+        return {
+            **given,
+            "nameplate": {**given["nameplate"], "counts_money": False},
+            "supply": {**supply, **new, "registers": registers},
+        }
+    except (TypeError, KeyError):
+        return body  # not complete: refused where the missing field is taken
 
 
 class _Fields:
@@ -218,6 +236,13 @@ class _Fields:
         """An object inside this one."""
         return _Fields(self._left.pop(name, None), f"{self._what}.{name}")
 
+    def take_fields_or_none(self, name: str) -> _Fields | None:
+        """The same, where null is allowed."""
+        if name in self._left and self._left[name] is None:
+            del self._left[name]
+            return None
+        return self.take_fields(name)
+
     def take_moment(self, name: str) -> datetime | None:
         """A time, or None."""
         text = self.take_or_none(name, str)
@@ -244,6 +269,8 @@ def _text(moment: datetime | None) -> str | None:
 
 # --- the meter -----------------------------------------------------------------------------
 
+_PARTS: Final = ("registers", "remote", "log", "purse")
+"""Parts of a supply that are objects of their own."""
 _RATINGS: Final = tuple(
     rating.name
     for rating in fields(Nameplate)
@@ -273,7 +300,10 @@ def _body(state: MeterState) -> dict[str, Any]:
         "has_power": state.has_power,
         "supply": {
             "registers": {f.name: getattr(supply.registers, f.name) for f in fields(Registers)},
-            **{f.name: getattr(supply, f.name) for f in fields(Supply) if f.name != "registers"},
+            **{f.name: getattr(supply, f.name) for f in fields(Supply) if f.name not in _PARTS},
+            "remote": _plain(supply.remote),
+            "log": _plain(supply.log),
+            "purse": None if supply.purse is None else _plain(supply.purse),
         },
         "used_tids": list(state.memory.tids),
         "pending": {
@@ -287,6 +317,17 @@ def _body(state: MeterState) -> dict[str, Any]:
         "tariff_rate": state.tariff_rate,
         "water_factor": state.water_factor,
     }
+
+
+def _plain(part: RemoteControl | ContactLog | Purse) -> dict[str, Any]:
+    values = {f.name: getattr(part, f.name) for f in fields(part)}
+    return {name: _json(value) for name, value in values.items()}
+
+
+def _json(value: object) -> object:
+    if isinstance(value, Order):
+        return value.value
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _state(body: _Fields, sta_tables: StaTables) -> MeterState:
@@ -351,6 +392,7 @@ def _supply(given: _Fields) -> Supply:
             consumed_ws=registers.take("consumed_ws", int),
             remaining_ws=registers.take("remaining_ws", int),
             cleared_ws=registers.take("cleared_ws", int),
+            uncredited_ws=registers.take("uncredited_ws", int),
         ),
         power_limit_w=given.take_or_none("power_limit_w", int),
         phase_unbalance_limit_w=given.take_or_none("phase_unbalance_limit_w", int),
@@ -359,10 +401,53 @@ def _supply(given: _Fields) -> Supply:
         overload_since=given.take_or_none("overload_since", int),
         overload_until=given.take_or_none("overload_until", int),
         test_until=given.take_or_none("test_until", int),
+        remote=_remote(given.take_fields("remote")),
+        log=_log(given.take_fields("log")),
+        purse=_purse(given.take_fields_or_none("purse")),
     )
     registers.end()
     given.end()
     return supply
+
+
+def _remote(given: _Fields) -> RemoteControl:
+    after_top_up = given.take_or_none("after_top_up", str)
+    remote = RemoteControl(
+        order=Order(given.take("order", str)),
+        is_protected=given.take("is_protected", bool),
+        is_alarm_on=given.take("is_alarm_on", bool),
+        trip_at=given.take_or_none("trip_at", int),
+        after_top_up=None if after_top_up is None else Order(after_top_up),
+    )
+    given.end()
+    return remote
+
+
+def _log(given: _Fields) -> ContactLog:
+    log = ContactLog(
+        is_closed=given.take_or_none("is_closed", bool),
+        openings=given.take("openings", int),
+        closings=given.take("closings", int),
+        opened_at=_whole_numbers(given.take("opened_at", list)),
+        closed_at=_whole_numbers(given.take("closed_at", list)),
+    )
+    given.end()
+    return log
+
+
+def _purse(given: _Fields | None) -> Purse | None:
+    if given is None:
+        return None
+    purse = Purse(
+        balance_grains=given.take("balance_grains", int),
+        price=given.take("price", int),
+        overdraft_grains=given.take("overdraft_grains", int),
+        close_from_grains=given.take("close_from_grains", int),
+        warn_below_grains=given.take("warn_below_grains", int),
+        is_cut=given.take("is_cut", bool),
+    )
+    given.end()
+    return purse
 
 
 def _pending(given: _Fields) -> PendingKeyChange:

@@ -156,14 +156,17 @@ def _transfer_credit(token: TransferCredit, state: MeterState) -> _Answer:
     if token.service is not Service.ELECTRICITY:
         detail = f"It is for {token.service.name.lower()}."
         return _Answer(Outcome.FUNCTION_ERROR, state, token, detail)
+    if state.nameplate.counts_money:
+        return _Answer(Outcome.FUNCTION_ERROR, state, token, "This meter counts money.")
     added_wh = token.amount * WH_PER_UNIT
     registers = state.supply.registers
     if registers.remaining_ws + added_wh * WS_PER_WH > state.nameplate.credit_max_wh * WS_PER_WH:
         return _Answer(Outcome.OVERFLOW_ERROR, state, token)
     registers = registers.with_credit(added_wh)
+    supply = replace(state.supply, registers=registers, remote=state.supply.remote.topped_up())
     return _Answer(
         Outcome.ACCEPT,
-        replace(state, supply=replace(state.supply, registers=registers)),
+        replace(state, supply=supply),
         token,
         f"{kwh(added_wh)} added, {kwh(registers.remaining_wh)} of credit now.",
         added_wh,

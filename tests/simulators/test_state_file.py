@@ -1,5 +1,6 @@
 """A meter's memory on disk: complete, private, never half written, never trusted blindly."""
 
+import hashlib
 import json
 import os
 import signal
@@ -8,12 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from simulators import ConstantLoad, KeypadMeter, StateFileError, StateFileInUseError
+from simulators.contact import NO_LOG, Order, RemoteControl
+from simulators.purse import Purse
 from simulators.results import Outcome
 from simulators.state_file import exclusive, load_state, save_state
 from tests.simulators.workbench import MISTY1, OTHER_KEYS, STA, Bench
@@ -125,9 +129,42 @@ def test_what_is_no_meters_file_is_refused_and_left_untouched(
 def test_a_later_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "meter.json"
     save_state(Bench().meter.state, path)
-    path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
-    with pytest.raises(StateFileError, match="version 2"):
+    path.write_text(path.read_text().replace('"version": 2', '"version": 3'))
+    with pytest.raises(StateFileError, match="version 3"):
         load_state(path)
+
+
+def test_a_file_of_version_1_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "meter.json"
+    state = eventful().meter.state
+    save_state(state, path)
+    document = json.loads(path.read_text())
+    body = document["meter"]
+    del body["nameplate"]["counts_money"], body["supply"]["registers"]["uncredited_ws"]
+    for name in ("remote", "log", "purse"):
+        del body["supply"][name]
+    plain = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    document |= {"version": 1, "sha256": hashlib.sha256(plain.encode()).hexdigest()}
+    path.write_text(json.dumps(document))
+    loaded = load_state(path)
+    assert loaded == replace(state, supply=replace(state.supply, log=NO_LOG))
+
+
+def test_orders_by_wire_and_money_are_kept(tmp_path: Path) -> None:
+    bench = Bench(counts_money=True, load=1000)
+    purse = (
+        Purse(price=5_600)
+        .with_amount(5_000)
+        .with_limits(overdraft=1_000, close_from=0, warn_below=2_000)
+    )
+    bench.meter.set_purse(purse, bench.now)
+    orders = RemoteControl(Order.CLOSE_ALLOWED, True, True, 2_000_000_000, Order.CLOSED)
+    bench.meter.order(orders, bench.now)
+    bench.wait(3_600)
+    path = tmp_path / "meter.json"
+    save_state(bench.meter.state, path)
+    assert load_state(path) == bench.meter.state
+    assert bench.meter.supply.log.is_closed
 
 
 def test_every_cut_off_file_is_refused(tmp_path: Path) -> None:
