@@ -20,14 +20,23 @@ from commands.output import CliState, Fault, UnexpectedError, print_json, report
 _COMMANDS: Final = {
     "completion": ("commands.completion:completion", "Print shell completion (bash, zsh, fish)."),
     "demo": ("commands.demo:demo", "Three homes from payment to light, in under a minute."),
+    "frame": ("commands.frame:frame", "DL/T 645 frames: decode, encode, show, watch."),
+    "freeze": ("commands.freeze:freeze", "Have meters keep their registers now or regularly."),
     "init": ("commands.shop:init", "Make a new shop with test keys and a flat price."),
+    "items": ("commands.items:items", "Find items of DL/T 645 by name or identifier."),
+    "link": ("commands.link:link", "Lines to meters: the doctor finds speed, echo, addresses."),
     "meter": ("commands.meter:meter", "Meters: add, list, show, block."),
     "price": ("commands.shop:price", "The price of a kWh: show, set."),
-    "sim": ("commands.sim:sim", "Simulated meters."),
+    "profile": ("commands.profile:profile", "Modbus meters: which are known, and their items."),
+    "read": ("commands.read:read", "Read items of a meter over a link."),
+    "relay": ("commands.relay:relay", "Trip, allow close, close, alarm, protect; read back."),
+    "sim": ("commands.sim:sim", "Simulated meters: one keypad, or streets of them."),
     "sts": ("commands.sts:sts", "Token engine on JSON lines: encode, decode, keys."),
-    "token": ("commands.token:token", "Tokens for people: explain one field by field."),
+    "time": ("commands.clock:clock", "A meter's clock: show it, set it, tell all the time."),
+    "token": ("commands.token:token", "Tokens for people: explain one; load one into a meter."),
     "upgrade": ("commands.shop:upgrade", "Bring a shop's database to this version."),
     "vend": ("commands.vend:vend", "Sell a token; look up, repeat and reprint sales."),
+    "write": ("commands.write:write", "Write an item of a meter, and read it back."),
 }
 """Name → (where it lives, its line in the help)."""
 
@@ -58,7 +67,8 @@ def cli() -> None:
 
     Every command explains itself with --help; those that answer a program take --json.
     Exit status: 0 done, 1 a check failed, 2 wrong usage, 3 refused by a rule or a wrong
-    value, 4 wrong request, 5 the installation is at fault, 6 outcome unknown, 130 interrupted.
+    value (an order: not done), 4 wrong request, 5 the installation is at fault, 6 outcome
+    unknown, 7 the meter or its line is at fault (silent, broken, garbled), 130 interrupted.
     """
 
 

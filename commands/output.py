@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final, Protocol, TypeVar, runtime_checkable
 import click
 from rich.console import Console
 
+from protocols.errors import LocalProtocolError, ProtocolError
 from vending.errors import FaultFamily
 
 console: Final = Console(highlight=False)
@@ -20,7 +21,11 @@ error_console: Final = Console(stderr=True, highlight=False)
 """For people, on standard error."""
 
 EXIT_CHECK_FAILED: Final = 1
+EXIT_REFUSED: Final = 3
+EXIT_WRONG_REQUEST: Final = 4
 EXIT_OUTCOME_UNKNOWN: Final = 6
+EXIT_WIRE: Final = 7
+"""The meter or its line: silent, broken, garbled, or the meter has no such thing."""
 _EXIT_STATUS: Final = {FaultFamily.BUSINESS: 3, FaultFamily.PROTOCOL: 4, FaultFamily.SYSTEM: 5}
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -86,10 +91,16 @@ def fault_object(fault: Fault) -> dict[str, dict[str, str]]:
 
 def report_fault(fault: Fault, *, as_json: bool) -> int:
     """Print a fault for its reader and give the exit status of its family."""
-    family = getattr(fault, "family", FaultFamily.BUSINESS)
     if as_json:
         print_json(fault_object(fault))
     else:
         error_console.print(f"[red]error[/red] [dim]{fault.code}[/dim]  ", end="")
         error_console.print(str(fault), markup=False)
-    return _EXIT_STATUS[family]
+    return exit_status(fault)
+
+
+def exit_status(fault: Fault) -> int:
+    """The exit status of a fault's family."""
+    if isinstance(fault, ProtocolError):
+        return EXIT_WRONG_REQUEST if isinstance(fault, LocalProtocolError) else EXIT_WIRE
+    return _EXIT_STATUS[getattr(fault, "family", FaultFamily.BUSINESS)]

@@ -52,9 +52,23 @@ class _EntryError(SimulatorError):
     code: ClassVar[str] = "entry"
 
 
-@click.group()
+class _Sim(click.Group):
+    """A group whose street, with all its wires, is imported when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), "street"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "street":
+            from commands.street import street
+
+            return street
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_Sim)
 def sim() -> None:
-    """Simulated meters."""
+    """Simulated meters: one with a keypad, or streets of them on wires."""
 
 
 class _LoadParameter(click.ParamType[LoadProfile]):

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from commands.output import console, json_option, print_json
 from commands.sts import load_tables, tables_option
+from commands.token_load import load_command
 from vending.sts import (
     DecoderKey,
     EncryptionAlgorithm,
@@ -35,6 +36,9 @@ _KEY_VARIABLE = "METERHOUSE_DECODER_KEY"
 @click.group()
 def token() -> None:
     """Tokens for people."""
+
+
+token.add_command(load_command)
 
 
 @token.command("explain")
