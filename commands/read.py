@@ -27,11 +27,11 @@ _WATCH_S_MIN = 1
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """Who is asked for what, once the line is open."""
+    """What is asked again and again, once the line is open."""
 
-    meter: str
     protocol: str
-    ask: Callable[[], Awaitable[list[Shown]]]
+    ask: Callable[[], Awaitable[tuple[str, list[Shown]]]]
+    """Gives who answered, and what."""
 
 
 @click.command()
@@ -111,15 +111,16 @@ async def _dlt645(
     asked = [parse_item(item, edition) for item in items]
     address = parse_address(meter, edition)
     async with dlt_master(link, edition, trace) as master:
-        yield _Question(address, edition.value, lambda: _ask(master, address, asked))
+        yield _Question(edition.value, lambda: _ask(master, address, asked))
 
 
-async def _ask(master: Master, address: str, asked: Sequence[int]) -> list[Shown]:
+async def _ask(master: Master, address: str, asked: Sequence[int]) -> tuple[str, list[Shown]]:
     many = await master.read_many(address, asked)
     silence = [fault for fault in many.faults.values() if isinstance(fault, LinkError)]
     if silence and not many.answers:
         raise silence[0]
-    return dlt_rows(asked, many, master.edition)
+    meters = {answer.meter for answer in many.answers.values()}  # not the wildcard
+    return ", ".join(sorted(meters)) or address, dlt_rows(asked, many, master.edition)
 
 
 @asynccontextmanager
@@ -129,10 +130,10 @@ async def _modbus(
     async with modbus_meter(link, unit, profile, trace) as meter:
         names = list(items) or list(meter.profile.items)
 
-        async def ask() -> list[Shown]:
-            return modbus_rows(names, await meter.read(names), meter.profile)
+        async def ask() -> tuple[str, list[Shown]]:
+            return f"unit {meter.unit}", modbus_rows(names, await meter.read(names), meter.profile)
 
-        yield _Question(f"unit {meter.unit}", meter.profile.name, ask)
+        yield _Question(meter.profile.name, ask)
 
 
 async def _read(line: Any, watch: int | None, *, as_json: bool) -> int:
@@ -143,8 +144,8 @@ async def _read(line: Any, watch: int | None, *, as_json: bool) -> int:
         due = clock()
         while True:
             at = datetime.now(UTC)
-            rows = await question.ask()
-            _print(question, at, rows, as_json=as_json)
+            meter, rows = await question.ask()
+            _print(meter, question.protocol, at, rows, as_json=as_json)
             faults = [row.fault for row in rows if row.fault is not None]
             status = exit_status(faults[0]) if faults else 0
             if watch is None:
@@ -153,16 +154,16 @@ async def _read(line: Any, watch: int | None, *, as_json: bool) -> int:
             await asyncio.sleep(due - clock())
 
 
-def _print(question: _Question, at: datetime, rows: list[Shown], *, as_json: bool) -> None:
+def _print(meter: str, protocol: str, at: datetime, rows: list[Shown], *, as_json: bool) -> None:
     if as_json:
         print_json(
             {
-                "meter": question.meter,
-                "protocol": question.protocol,
+                "meter": meter,
+                "protocol": protocol,
                 "time": at.isoformat(timespec="milliseconds"),
                 "items": [row.as_object() for row in rows],
             }
         )
     else:
         zone = at.astimezone()
-        print_rows(f"{question.meter}  {zone:%Y-%m-%d %H:%M:%S}", rows)
+        print_rows(f"{meter}  {zone:%Y-%m-%d %H:%M:%S}", rows)

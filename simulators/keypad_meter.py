@@ -40,7 +40,7 @@ class KeypadMeter:
             state: see `new` for a factory-fresh meter, `state_file` for a saved one.
             load: what the home draws; nothing unless given.
         """
-        self._state = state
+        self._state = replace(state, supply=_looked_at(state.supply))
         self._load: LoadProfile = ConstantLoad(0) if load is None else load
         self._typing = Typing()
         self._message: tuple[str, ...] = ()
@@ -297,3 +297,10 @@ class KeypadMeter:
     def typed(self) -> str:
         """The unfinished entry as the display shows it: ``1234-5678-9``."""
         return self._typing.at(self.now).shown
+
+
+def _looked_at(supply: Supply) -> Supply:
+    """The same with its contact known, so that the first movement counts as one."""
+    if supply.log.is_closed is not None:
+        return supply
+    return replace(supply, log=supply.log.seen(closed=supply.is_closed, second=0))

@@ -295,7 +295,7 @@ def test_a_port_that_is_taken_leaves_nothing_open() -> None:
             await homes.start()
         port = homes.ports[0].port
         assert isinstance(port, TcpPort)
-        with pytest.raises(OSError, match="refused"):
+        with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection(port.host, port.port)
         server.close()
         await server.wait_closed()
@@ -470,7 +470,7 @@ def test_a_meter_weighs_three_kilobytes() -> None:
     weight = tracemalloc.get_traced_memory()[0] / 500
     tracemalloc.stop()
     assert len(homes.meters) == 500
-    assert weight < 3_000
+    assert weight < 3_000, "3.1 kB after a while, 3.9 kB after its first midnight"
 
 
 def test_a_running_clock_runs_as_fast_as_it_is_told() -> None:
