@@ -95,7 +95,7 @@ def report_fault(fault: Fault, *, as_json: bool) -> int:
         print_json(fault_object(fault))
     else:
         error_console.print(f"[red]error[/red] [dim]{fault.code}[/dim]  ", end="")
-        error_console.print(str(fault), markup=False)
+        error_console.print(str(fault), markup=False, soft_wrap=True)
     return exit_status(fault)
 
 
