@@ -67,7 +67,7 @@ class ModbusFace:
 
     def read(self, table: Table, register: int, count: int) -> list[int]:
         """See `protocols.modbus.server.Unit`."""
-        self.meter.advance(self._now())
+        self._wake(self._now())
         places = _places(self._profile)
         words: list[int] = []
         end = register + count
@@ -86,6 +86,11 @@ class ModbusFace:
             register = item.end
         return words
 
+    def _wake(self, now: datetime) -> None:
+        self.meter.advance(now)
+        if not self.meter.has_power:
+            raise ServerDeviceFailureError("no mains: whoever runs the line must not answer")
+
     def _fit(self, item: Item, values: dict[str, Value]) -> Value:
         """A reading in the steps of its item; what the meter does not have is zero or empty."""
         value = values.get(item.name)
@@ -100,7 +105,7 @@ class ModbusFace:
     def write(self, table: Table, register: int, words: Sequence[int]) -> None:
         """See `protocols.modbus.server.Unit`."""
         now = self._now()
-        self.meter.advance(now)
+        self._wake(now)
         if table is not Table.HOLDING:
             raise IllegalDataAddressError("not to be written")
         profile = self._profile

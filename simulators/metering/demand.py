@@ -44,20 +44,21 @@ def continued(
     Args:
         at: the meter's state at a second that has passed.
     """
-    local = clock.local(peaks.until)
-    local -= local % period_s
     found = list(peaks.by_tariff)
-    before = at(max(clock.next_at(local, peaks.until), peaks.since))
-    while (end := clock.next_at(local + period_s, peaks.until)) <= until:
+    start = peaks.until
+    before = at(start)
+    while True:
+        local = clock.local(start)
+        boundary = local - local % period_s + period_s
+        end = max(clock.next_at(boundary, start), start + 1)
+        if end > until:
+            break
         after = at(end)
-        if before is not None and after is not None and after.second > before.second:
+        if before is not None and after is not None:
             ws = after.supply.registers.consumed_ws - before.supply.registers.consumed_ws
             demand = ws * 10 // period_s
-            tariff = after.plan.tariff_at(local)
-            for place in (0, tariff):
+            for place in (0, after.plan.tariff_at(local)):
                 if demand > found[place].deciwatts:
-                    found[place] = Peak(demand, local + period_s)
-        before = after
-        local += period_s
-        peaks = peaks._replace(until=end)
-    return peaks._replace(by_tariff=tuple(found))
+                    found[place] = Peak(demand, boundary)
+        start, before = end, after
+    return Peaks(peaks.since, start, tuple(found))

@@ -109,7 +109,12 @@ class SmartMeter:
         """The meter's own clock."""
         prices = meter_type.prices if state.nameplate.counts_money else ()
         self._flow = Flow(
-            second, state.supply, state.has_power, self._keypad.load, meter_type.plan, prices
+            second,
+            self._keypad.supply,
+            state.has_power,
+            self._keypad.load,
+            meter_type.plan,
+            prices,
         )
         self._history = History(self._flow)
         self.cleared = self._flow

@@ -107,7 +107,7 @@ def test_a_table_for_people() -> None:
     ],
 )
 def test_what_cannot_be_asked(arguments: tuple[str, ...], status: int, text: str) -> None:
-    done = meterhouse("read", "tcp://127.0.0.1:1", *arguments, env={"COLUMNS": "1000"})
+    done = meterhouse("read", "tcp://127.0.0.1:1", *arguments)
     assert done.returncode == status
     assert text in done.stderr
 

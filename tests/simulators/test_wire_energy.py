@@ -150,6 +150,18 @@ def test_demand_is_the_greatest_mean_of_a_period() -> None:
     assert bench.text(0x03300200) == "1"
 
 
+def test_demands_bear_a_clock_that_is_set_by_decades() -> None:
+    bench = WireBench(credit_wh=10**6)
+    for year in ("99", "00", "26"):
+        bench.wait(hours=3)
+        assert accepted(bench.write(0x0400010C, bytes.fromhex(f"595900010101{year}")))
+        assert bench.texts(0x01010000)[0] in ("1.0000", "0.0000")
+        bench.data(0x010100FF)
+        assert bench.long(ReadData(0x06000000, 5)) is not None
+    bench.wait(hours=1)
+    assert bench.texts(0x01010000)[0] == "1.0000"
+
+
 def test_demands_of_a_month_stay_with_its_settlement() -> None:
     bench = WireBench(load=0, credit_wh=500_000)
     bench.wait(days=9)

@@ -22,7 +22,7 @@ from protocols.token_block.modbus import TOKEN_REGISTER, encode_token
 from simulators.bus import Bus
 from simulators.faces.modbus import ModbusFace
 from simulators.results import Outcome
-from simulators.wire import ModbusWire
+from simulators.wire import ModbusWire, crc
 from tests.simulators.wire_bench import WireBench, accepted, refused
 from vending.sts import ClearCredit, CreditRegister, InitiateMeterTest, SetMaximumPowerLimit
 
@@ -230,3 +230,16 @@ def test_a_line_of_modbus_meters_answers_and_a_dark_one_does_not() -> None:
     assert session.receive(request, bench.now, 0.0) == []
     bench.meter.power_on(bench.now)
     assert session.receive(b"\xff" * 20, bench.now, 0.0)[0].disconnects
+
+
+def test_a_broadcast_does_not_reach_a_dark_meter() -> None:
+    bench = ModbusBench()
+    session = Bus(ModbusWire({1: bench.meter}, KEYPAD, Framing.RTU, bench.clock.now)).connect()
+    words = encode_token(1, bench.credit(1))
+    body = b"\x00\x10\x02\x00\x00\x0b\x16" + b"".join(word.to_bytes(2, "big") for word in words)
+    bench.meter.power_off(bench.now)
+    assert session.receive(body + crc(body), bench.now, 0.0) == []
+    bench.meter.power_on(bench.now)
+    assert bench.item("token_status") == "none"
+    assert session.receive(body + crc(body), bench.now, 0.0) == []
+    assert bench.item("token_result") == "Accept"
