@@ -144,9 +144,9 @@ class _Reporter:
         shown = error_console.is_terminal
         self._progress = Progress(*columns, console=error_console, transient=True)
         self._shown = self._progress if shown else nullcontext()
-        self._task = (
-            self._progress.add_task("Opening the line", total=1, left="…") if shown else None
-        )
+        self._task = None
+        if shown:
+            self._task = self._progress.add_task("Opening the line", total=1, left="…")
 
     def __enter__(self) -> _Reporter:
         self._shown.__enter__()

@@ -9,23 +9,59 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from protocols.dlt645 import Edition, Frame, FrameDecoder, ReadData, encode, request_frame
+from protocols.dlt645 import (
+    BroadcastTime,
+    BroadcastTime1997,
+    ClearDemand,
+    ClearEvents,
+    ClearMeter,
+    Edition,
+    Frame,
+    FrameDecoder,
+    Freeze,
+    MeterTime,
+    ReadData,
+    ReadData1997,
+    ReadFollowing,
+    ReadFollowing1997,
+    RelayCommand,
+    RelayControl,
+    Request,
+    Security,
+    WriteData,
+    WriteData1997,
+    encode,
+    freeze_time,
+    request_frame,
+)
 from protocols.dlt645.catalogue import decode, find, items
 from protocols.dlt645.controls import Function1997, Function2007
-from protocols.dlt645.security import OPEN_ACCOUNT, RECHARGE, STATUS_QUERY, WALLET_INITIALISATION
+from protocols.dlt645.security import (
+    OPEN_ACCOUNT,
+    RECHARGE,
+    STATUS_QUERY,
+    WALLET_INITIALISATION,
+    Purchase,
+)
 from protocols.modbus import Framing, load_profile
 from protocols.token_block.dlt645 import TOKEN_DI
 from simulators.bus import Bus, BusSession
 from simulators.faces.items import read_item
 from simulators.faults import Fault, FaultPlan
+from simulators.metering.esam import PUBLIC_TEST_MAC
 from simulators.metering.smart_meter import SmartMeter
 from simulators.wire import Dlt645Wire, ModbusWire, crc
-from tests.simulators.wire_bench import WireBench
+from tests.simulators.wire_bench import OPERATOR, PASSWORD, WireBench
 
 KEYPAD = load_profile("meterhouse-keypad")
 ADDRESSES = ("001000000016", "AA" * 6, "99" * 6, "AAAAAAAA0016", "000000000001")
 CONTROLS = [*Function2007, *Function1997]
 PASSWORD_AND_OPERATOR = bytes.fromhex("02000000 78563412")
+WRITABLE = [
+    0x04000101, 0x04000102, 0x0400010C, 0x04000103, 0x04000401, 0x04000901, 0x04000A02,
+    0x04000B01, 0x04000B02, 0x04001001, 0x04001003, 0x04001005, 0x04001202, 0x04001203,
+    0x04010001, 0x04050101, TOKEN_DI,
+]  # fmt: skip
 KNOWN_ITEMS = [
     0x00010000, 0x0001FF00, 0x000100FF, 0x00900200, 0x01010000, 0x0201FF00, 0x02800004,
     0x03110001, 0x03300001, 0x04000101, 0x04000102, 0x0400010C, 0x04000401, 0x04000503,
@@ -33,6 +69,9 @@ KNOWN_ITEMS = [
     0x06000000, 0x06000002, 0x1D000101, TOKEN_DI, OPEN_ACCOUNT, RECHARGE, STATUS_QUERY,
     WALLET_INITIALISATION, 0xFFFFFFFF,
 ]  # fmt: skip
+READ_1997 = [0x9010, 0x90FF, 0x901F, 0xA01F, 0xB01F, 0xB6FF, 0xC0FF, 0xC33F]
+WRITABLE_1997 = [0xC010, 0xC011, 0xC117, 0xC111]
+MONTHLY = freeze_time(day=1, hour=0, minute=0)
 FACES = ["2007", "1997", "modbus-rtu", "modbus-tcp"]
 
 
@@ -73,16 +112,71 @@ def test_any_bytes_are_borne(face: str, stream: list[bytes]) -> None:
     check(bench.meter)
 
 
+digits = st.sampled_from(b"\x00\x01\x02\x12\x23\x30\x59\x99")
+bcd = st.lists(digits, min_size=1, max_size=6).map(bytes)
+known_items = st.sampled_from(KNOWN_ITEMS)
+moments = st.builds(
+    MeterTime,
+    year=st.sampled_from([2000, 2026, 2027, 2099]),
+    month=st.sampled_from([1, 2, 11, 12]),
+    day=st.sampled_from([1, 21, 22, 28]),
+    hour=st.sampled_from([0, 16, 23]),
+    minute=st.sampled_from([0, 30, 59]),
+    second=st.sampled_from([0, 59]),
+)
+purchases = st.builds(
+    Purchase,
+    st.sampled_from([0, 1, 5_000, 99_999_999, 0xFFFFFFFF]),
+    st.integers(0, 4),
+    st.just(PUBLIC_TEST_MAC),
+    st.sampled_from(["000000000000", "000000000042"]),
+    st.just(PUBLIC_TEST_MAC),
+)
+
+
 @st.composite
-def requests(draw: st.DrawFn) -> bytes:
-    """A good frame with anything in it, most of it nearly right."""
-    di = draw(st.sampled_from(KNOWN_ITEMS) | st.integers(0, 0xFFFFFFFF)).to_bytes(4, "little")
+def writes(draw: st.DrawFn) -> Request:
+    """A value of the right length for an item that may be written."""
+    di = draw(st.sampled_from(WRITABLE))
+    item = find(di)
+    length = item.length if item is not None else None
+    data = draw(st.lists(digits, min_size=length or 12, max_size=length or 12).map(bytes))
+    return WriteData(di, PASSWORD, OPERATOR, data[:50])
+
+
+sound_requests: st.SearchStrategy[Request] = st.one_of(
+    st.builds(ReadData, known_items),
+    st.builds(ReadData, st.sampled_from([0x06000000, 0x06000002, 0x06040001]), st.integers(1, 99)),
+    st.builds(ReadData, st.just(0x06000001), st.integers(1, 20), moments),
+    st.builds(ReadFollowing, known_items, st.integers(1, 4)),
+    writes(),
+    st.builds(BroadcastTime, moments),
+    st.builds(
+        RelayControl, st.just(PASSWORD), st.just(OPERATOR), st.sampled_from(RelayCommand), moments,
+        st.integers(0, 3),
+    ),
+    st.builds(lambda purchase: Security(OPEN_ACCOUNT, OPERATOR, purchase.encode()), purchases),
+    st.builds(lambda purchase: Security(RECHARGE, OPERATOR, purchase.encode()), purchases),
+    st.just(Security(STATUS_QUERY, OPERATOR)),
+    st.builds(ClearDemand, st.just(PASSWORD), st.just(OPERATOR)),
+    st.builds(ClearMeter, st.just(PASSWORD), st.just(OPERATOR)),
+    st.builds(ClearEvents, st.just(PASSWORD), st.just(OPERATOR)),
+    st.builds(Freeze, st.sampled_from([freeze_time(), freeze_time(minute=9), MONTHLY])),
+)  # fmt: skip
+sound_1997: st.SearchStrategy[Request] = st.one_of(
+    st.builds(ReadData1997, st.sampled_from(READ_1997)),
+    st.builds(ReadFollowing1997, st.sampled_from([0x90FF, 0x9010])),
+    st.builds(BroadcastTime1997, moments),
+    st.builds(WriteData1997, st.sampled_from(WRITABLE_1997), st.just(PASSWORD), bcd),
+)  # fmt: skip
+
+
+@st.composite
+def nearly_requests(draw: st.DrawFn) -> bytes:
+    """A good frame with anything in it, some of it nearly right."""
+    di = draw(known_items | st.integers(0, 0xFFFFFFFF)).to_bytes(4, "little")
     head = draw(st.sampled_from([b"", di, di[:2], di + PASSWORD_AND_OPERATOR]))
-    head += draw(st.sampled_from([b"", PASSWORD_AND_OPERATOR, PASSWORD_AND_OPERATOR[:4]]))
-    body = draw(
-        st.binary(max_size=40)
-        | st.lists(st.sampled_from(b"\x00\x01\x12\x26\x59\x99"), max_size=26).map(bytes)
-    )
+    body = draw(st.binary(max_size=40) | bcd)
     control = draw(st.sampled_from(CONTROLS) | st.integers(0, 255))
     return encode(Frame(draw(st.sampled_from(ADDRESSES)), int(control), (head + body)[:200]))
 
@@ -105,8 +199,17 @@ class AnythingByWire(RuleBasedStateMachine):
             password_tries=10**9, **ratings,
         )  # fmt: skip
 
-    @rule(data=requests())
+    @rule(data=nearly_requests())
     def frame(self, data: bytes) -> None:
+        self._send(data)
+
+    @rule(data=st.data())
+    def request(self, data: st.DataObject) -> None:
+        is_new = self.bench.edition is Edition.Y2007
+        request = data.draw(sound_requests if is_new else sound_1997)
+        self._send(encode(request_frame(request, self.bench.meter.address)))
+
+    def _send(self, data: bytes) -> None:
         before = self.bench.meter.address
         for answer in FrameDecoder().feed(self.bench.send(data)):
             assert answer.from_meter
