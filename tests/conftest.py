@@ -11,6 +11,7 @@ No profile has a deadline: machines differ, and speed is measured in ``benchmark
 """
 
 import os
+import signal
 
 from hypothesis import HealthCheck, settings
 
@@ -24,3 +25,7 @@ settings.register_profile(
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True, database=None)
 settings.register_profile("thorough", settings.get_profile("default"), max_examples=5_000)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+# A run in the background (a CI job, `nohup`) is started with Ctrl-C ignored, and every program
+# that a test starts would inherit that; the tests press Ctrl-C for real.
+signal.signal(signal.SIGINT, signal.default_int_handler)
