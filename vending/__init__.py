@@ -10,12 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from vending.receipts.receipt import Receipt
+    from vending.receipts.text import receipt_text
+    from vending.security.port import PublicTestKeys, SecurityModule
     from vending.shop.books import Tender
     from vending.shop.meters import Meter, MeterKey, NewMeter
     from vending.shop.money import Currency
     from vending.shop.price import Price, Quote
-    from vending.shop.receipt import Receipt
-    from vending.shop.receipt_text import receipt_text
     from vending.shop.requests import (
         KeyChangeRequest,
         Outcome,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
         VendResult,
         VerifiedToken,
     )
-    from vending.shop.security import PublicTestKeys, SecurityModule
     from vending.shop.settings import Utility
     from vending.shop.shop import Shop
     from vending.shop.statement import Statement
@@ -53,15 +53,15 @@ __all__ = [
 ]
 
 _HOME: Final = {
-    name: f"vending.shop.{module}"
+    name: f"vending.{module}"
     for module, names in {
-        "books": ("Tender",),
-        "meters": ("Meter", "MeterKey", "NewMeter"),
-        "money": ("Currency",),
-        "price": ("Price", "Quote"),
-        "receipt": ("Receipt",),
-        "receipt_text": ("receipt_text",),
-        "requests": (
+        "shop.books": ("Tender",),
+        "shop.meters": ("Meter", "MeterKey", "NewMeter"),
+        "shop.money": ("Currency",),
+        "shop.price": ("Price", "Quote"),
+        "receipts.receipt": ("Receipt",),
+        "receipts.text": ("receipt_text",),
+        "shop.requests": (
             "KeyChangeRequest",
             "Outcome",
             "TrialVend",
@@ -69,10 +69,10 @@ _HOME: Final = {
             "VendResult",
             "VerifiedToken",
         ),
-        "security": ("PublicTestKeys", "SecurityModule"),
-        "settings": ("Utility",),
-        "shop": ("Shop",),
-        "statement": ("Statement",),
+        "security.port": ("PublicTestKeys", "SecurityModule"),
+        "shop.settings": ("Utility",),
+        "shop.shop": ("Shop",),
+        "shop.statement": ("Statement",),
     }.items()
     for name in names
 }

@@ -117,7 +117,7 @@ def test_every_command_answers_in_json(counter: Counter) -> None:
     assert counter.json("meter", "show", NUMBER)["krn"] == 2
     assert counter.json("meter", "block", NUMBER, "debt")["blocked"] == "debt"
     assert counter.json("meter", "unblock", NUMBER)["blocked"] is None
-    assert counter.json("upgrade") == {"schema": "0001"}
+    assert counter.json("upgrade") == {"schema": "0002"}
     assert [meter["meter"] for meter in counter.json("meter", "list")] == [NUMBER]
     statement = counter.json("vend", "statement")
     assert (statement["agrees"], statement["key_changes"]) == (True, 1)

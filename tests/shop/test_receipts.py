@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests.shop.conftest import Clock
 from vending import KeyChangeRequest, Meter, NewMeter, Receipt, Shop, VendRequest, receipt_text
-from vending.shop.receipt import (
+from vending.receipts.receipt import (
     KeyPart,
     LinePart,
     MeterPart,
@@ -26,7 +26,7 @@ from vending.shop.receipt import (
     SellerPart,
     TokenPart,
 )
-from vending.shop.receipt_text import COLUMNS
+from vending.receipts.text import COLUMNS
 from vending.sts import grouped, make_drn
 
 GOLDEN = Path(__file__).with_name("golden")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from vending import PublicTestKeys
-from vending.shop import security
+from vending.security import port as security
 from vending.shop.faults import SupplyGroupNotAuthorisedError
 from vending.sts import (
     BaseDate,

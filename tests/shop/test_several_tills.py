@@ -244,7 +244,7 @@ def test_a_commit_that_nobody_confirmed_is_unknown_and_asking_again_settles_it(
     with Shop.open(url) as shop:
         meter = shop.add_meter(NewMeter(new_number()))
         request = VendRequest("kiosk", "m1", meter.number, AMOUNT_MINOR)
-        engine = shop._engine
+        engine = shop._house.engine
         broken: list[bool] = []
 
         def break_off(connection: Connection) -> None:

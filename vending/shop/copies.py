@@ -7,10 +7,10 @@ from datetime import datetime
 from sqlalchemy import Connection, func, insert, select
 
 from storage import audit
+from vending.receipts.receipt import Receipt
 from vending.shop.faults import UnknownReceiptError
 from vending.shop.meters import Meter
 from vending.shop.once import stored_answer
-from vending.shop.receipt import Receipt
 from vending.shop.tables import receipts, reprints
 
 

@@ -102,6 +102,12 @@ class InvalidSettingError(ShopError):
     code: ClassVar[str] = "invalid_setting"
 
 
+class PermissionDeniedError(ShopError):
+    """Who acts has no role that allows it."""
+
+    code: ClassVar[str] = "permission_denied"
+
+
 # --- protocol: the calling program has to be put right --------------------------------------
 
 

@@ -8,8 +8,8 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, insert, select
 
+from vending.receipts.receipt import KeyPart, MeterPart, ReceiptKind, SellerPart
 from vending.shop.meters import Meter, MeterKey
-from vending.shop.receipt import KeyPart, MeterPart, ReceiptKind, SellerPart
 from vending.shop.settings import Utility
 from vending.shop.tables import receipts, tokens
 

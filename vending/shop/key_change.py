@@ -17,12 +17,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, update
 
+from vending.receipts.receipt import Receipt, ReceiptKind, TokenPart
+from vending.security.port import SecurityModule
 from vending.shop.faults import KeyUnchangedError
 from vending.shop.issue import MadeToken, meter_part, seller_part, store_receipt
 from vending.shop.meters import Meter, MeterKey, find_meter, insert_key, key_id_of, replace_key
-from vending.shop.receipt import Receipt, ReceiptKind, TokenPart
 from vending.shop.requests import KeyChangeRequest
-from vending.shop.security import SecurityModule
 from vending.shop.settings import Utility
 from vending.shop.tables import key_changes
 from vending.shop.tids import require_begun

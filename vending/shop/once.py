@@ -18,8 +18,8 @@ from sqlalchemy import Connection, Engine, Row, bindparam, select, update
 
 from storage.engine import insert_if_new, writing
 from vending.errors import FaultFamily, VendingError
+from vending.receipts.receipt import Receipt
 from vending.shop.faults import MessageConflictError, OutcomeUnknownError, UnknownMessageError
-from vending.shop.receipt import Receipt
 from vending.shop.requests import Outcome, VendResult, canonical_json
 from vending.shop.tables import requests
 

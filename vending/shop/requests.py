@@ -17,11 +17,11 @@ from enum import StrEnum
 from typing import Any, Final
 
 from vending.errors import VendingError
+from vending.receipts.receipt import Receipt
 from vending.shop.books import Tender
 from vending.shop.faults import OutcomeUnknownError, RequestFormatError, fault_of
 from vending.shop.meters import Meter
 from vending.shop.price import Quote
-from vending.shop.receipt import Receipt
 from vending.shop.values import require_text, require_whole
 from vending.sts import DecodedToken, MeterPan
 

@@ -14,8 +14,11 @@ from sqlalchemy import Connection, Engine
 from storage import audit
 from storage.engine import open_engine, reading, writing
 from storage.migrate import create_schema, require_current, require_ours, upgrade_schema
+from vending.receipts.receipt import Receipt
+from vending.security.port import PublicTestKeys, SecurityModule
 from vending.shop.copies import latest_receipt, make_copy
 from vending.shop.faults import OutcomeUnknownError, RequestFormatError, storage_faults
+from vending.shop.house import House, read_clock
 from vending.shop.key_change import change_key
 from vending.shop.meters import (
     Meter,
@@ -27,7 +30,6 @@ from vending.shop.meters import (
 )
 from vending.shop.once import Question, answer_once, stored_answer
 from vending.shop.price import Price
-from vending.shop.receipt import Receipt
 from vending.shop.requests import (
     KeyChangeRequest,
     Outcome,
@@ -37,7 +39,6 @@ from vending.shop.requests import (
     VerifiedToken,
 )
 from vending.shop.sale import sell_credit, try_sale
-from vending.shop.security import PublicTestKeys, SecurityModule
 from vending.shop.settings import (
     Utility,
     add_price,
@@ -85,13 +86,10 @@ class Shop:
         now: Callable[[], datetime] = _utc_now,
         rnd: Callable[[], int] = _random_bits,
     ) -> None:
-        self._engine: Final = engine
-        self._security: Final[SecurityModule] = security or PublicTestKeys()
-        self._clock: Final = now
-        self._rnd: Final = rnd
-        with self._reading() as connection:
+        with storage_faults(), reading(engine) as connection:
             require_current(connection)
             self.utility: Final = load_utility(connection)
+        self._house: Final = House(engine, self.utility, security or PublicTestKeys(), now, rnd)
 
     @classmethod
     def create(
@@ -117,7 +115,7 @@ class Shop:
             DatabaseUrlError, DatabaseUnavailableError: the database cannot be used.
             RequestFormatError: the clock gives no time with a zone.
         """
-        created_at = _read(now)
+        created_at = read_clock(now)
         with _engine(url, create=True) as engine:
             with writing(engine) as connection:
                 create_schema(connection)
@@ -146,7 +144,7 @@ class Shop:
 
     def close(self) -> None:
         """Give the database connections back."""
-        self._engine.dispose()
+        self._house.engine.dispose()
 
     def __enter__(self) -> Self:
         return self
@@ -165,11 +163,11 @@ class Shop:
             MeterExistsError: it is registered already.
             SupplyGroupNotAuthorisedError: no token could be made for it here.
         """
-        now = self._now()
+        now = self._house.now()
         require_text("The operator", operator)
-        with self._writing() as connection:
+        with self._house.writing() as connection:
             meter = insert_meter(connection, new, now)
-            self._security.require(meter.key.sgc, meter.key.krn)
+            self._house.security.require(meter.key.sgc, meter.key.krn)
             audit.record(
                 connection, now, actor=operator, action="meter.added", subject=meter.number
             )
@@ -182,7 +180,7 @@ class Shop:
             CheckDigitError, InvalidValueError: not a meter number; names what is wrong.
             UnknownMeterError: not registered.
         """
-        with self._reading() as connection:
+        with self._house.reading() as connection:
             return find_meter(connection, number)
 
     def meters(self, *, after: str = "", limit: int = _LIST_MAX) -> list[Meter]:
@@ -194,7 +192,7 @@ class Shop:
         require_text("The number to begin behind", after)
         if require_whole("The limit of a list", limit) < 1:
             raise RequestFormatError("The limit of a list must be above zero.")
-        with self._reading() as connection:
+        with self._house.reading() as connection:
             return list_meters(connection, after, limit)
 
     def block_meter(self, number: str, reason: str, *, operator: str = "") -> None:
@@ -215,9 +213,9 @@ class Shop:
 
     def set_price(self, price: Price, *, operator: str = "") -> None:
         """From now on units cost this much, whatever the clock said before or will say."""
-        now = self._now()
+        now = self._house.now()
         require_text("The operator", operator)
-        with self._writing() as connection:
+        with self._house.writing() as connection:
             add_price(connection, price, now)
             audit.record(
                 connection,
@@ -230,7 +228,7 @@ class Shop:
 
     def price(self) -> Price:
         """What units cost: the price that was set last."""
-        with self._reading() as connection:
+        with self._house.reading() as connection:
             return last_price(connection)
 
     def trial_vend(self, number: str, amount_minor: int) -> TrialVend:
@@ -241,14 +239,14 @@ class Shop:
             VendingError: whatever would refuse the sale.
         """
         require_whole("An amount in minor units", amount_minor)
-        now = self._now()
-        with self._reading() as connection:
+        now = self._house.now()
+        with self._house.reading() as connection:
             return try_sale(
                 connection,
                 number,
                 amount_minor,
                 utility=self.utility,
-                security=self._security,
+                security=self._house.security,
                 now=now,
             )
 
@@ -263,16 +261,16 @@ class Shop:
             ShopSystemError: the installation is at fault (its clock, too); nothing was sold,
                 and asking again with the same message id is safe.
         """
-        now = self._now()
+        now = self._house.now()
 
         def work(connection: Connection) -> Receipt:
             return sell_credit(
                 connection,
                 request,
                 utility=self.utility,
-                security=self._security,
+                security=self._house.security,
                 now=now,
-                rnd=self._rnd(),
+                rnd=self._house.rnd(),
             )
 
         question = Question(request.client, request.message_id, "vend", request.essence())
@@ -286,11 +284,11 @@ class Shop:
         Raises:
             MessageConflictError, ShopSystemError: as for `vend`.
         """
-        now = self._now()
+        now = self._house.now()
 
         def work(connection: Connection) -> Receipt:
             receipt = change_key(
-                connection, request, utility=self.utility, security=self._security, now=now
+                connection, request, utility=self.utility, security=self._house.security, now=now
             )
             audit.record(
                 connection,
@@ -316,7 +314,7 @@ class Shop:
         """
         require_text("client", client)
         require_text("message_id", message_id)
-        with self._reading() as connection:
+        with self._house.reading() as connection:
             return stored_answer(connection, client, message_id)
 
     def last_receipt(self, number: str) -> Receipt:
@@ -326,7 +324,7 @@ class Shop:
             UnknownMeterError, CheckDigitError, InvalidValueError: no such meter.
             UnknownReceiptError: nothing was given out for it yet.
         """
-        with self._reading() as connection:
+        with self._house.reading() as connection:
             return latest_receipt(connection, find_meter(connection, number))
 
     def reprint(self, receipt_no: int, *, operator: str = "") -> Receipt:
@@ -338,8 +336,8 @@ class Shop:
         """
         require_whole("A receipt's number", receipt_no)
         require_text("The operator", operator)
-        with self._writing() as connection:
-            return make_copy(connection, receipt_no, operator, self._now())
+        with self._house.writing() as connection:
+            return make_copy(connection, receipt_no, operator, self._house.now())
 
     def verify_token(self, number: str, digits: str) -> VerifiedToken:
         """What a token means to a meter, under its key in use or an earlier one.
@@ -349,8 +347,8 @@ class Shop:
             TokenFormatError, RequestFormatError: not a token's number.
         """
         require_text("A token", digits)
-        with self._reading() as connection:
-            return verify(connection, self._security, number, digits)
+        with self._house.reading() as connection:
+            return verify(connection, self._house.security, number, digits)
 
     # --- reports --------------------------------------------------------------------------
 
@@ -364,28 +362,15 @@ class Shop:
         """
         since = None if since is None else require_moment("The statement's beginning", since)
         until = None if until is None else require_moment("The statement's end", until)
-        with self._reading() as connection:
+        with self._house.reading() as connection:
             return make_statement(connection, self.utility, since, until)
 
     # --- inside ---------------------------------------------------------------------------
 
-    def _now(self) -> datetime:
-        return _read(self._clock)
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with storage_faults(), writing(self._engine) as connection:
-            yield connection
-
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with storage_faults(), reading(self._engine) as connection:
-            yield connection
-
     def _set_blocked(self, number: str, reason: str | None, operator: str) -> None:
-        now = self._now()
+        now = self._house.now()
         require_text("The operator", operator)
-        with self._writing() as connection:
+        with self._house.writing() as connection:
             meter = find_meter(connection, number, lock=True)
             set_blocked(connection, meter.meter_id, reason)
             audit.record(
@@ -405,15 +390,11 @@ class Shop:
     ) -> VendResult:
         try:
             with storage_faults():
-                result = answer_once(self._engine, question, now, work)
+                result = answer_once(self._house.engine, question, now, work)
         except OutcomeUnknownError as fault:
             result = VendResult.unknown(question.client, question.message_id, fault)
         _report(question.operation, result)
         return result
-
-
-def _read(clock: Callable[[], datetime]) -> datetime:
-    return require_moment("What the shop's clock gives", clock())
 
 
 def upgrade(url: str) -> None:

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, func, select
 
 from storage.ledger import AccountBalance, balances
 from storage.span import within
+from vending.receipts.receipt import ReceiptKind
 from vending.shop.books import CHANGE, SALES, TAX, Tender
-from vending.shop.receipt import ReceiptKind
 from vending.shop.settings import Utility
 from vending.shop.tables import receipts, tokens
 from vending.sts.amount import WH_PER_UNIT

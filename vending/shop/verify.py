@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
+from vending.security.port import SecurityModule
 from vending.shop.meters import find_meter, keys_of
 from vending.shop.requests import VerifiedToken
-from vending.shop.security import SecurityModule
 from vending.shop.tables import tokens
 from vending.sts import DecodedToken
 

@@ -18,7 +18,20 @@ class ReceiptKind(StrEnum):
     """What was given out."""
 
     CREDIT = "credit"
+    """Units that were paid for (transaction type 000)."""
+    FREE_ISSUE = "free_issue"
+    """Units given away (005)."""
+    FREE_BASIC = "free_basic"
+    """The month's free units (010)."""
+    REPLACEMENT = "replacement"
+    """Units that were left in an exchanged meter (003)."""
+    ENGINEERING = "engineering"
+    """Tokens of class 1 and 2 that carry no units."""
     KEY_CHANGE = "key_change"
+    ACCOUNT_PAYMENT = "account_payment"
+    """Money for debts and charges; no token."""
+    REVERSAL = "reversal"
+    """A sale undone: the money that went back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +70,8 @@ class MeterPart:
     """The key under which the receipt's tokens are made."""
     new_key: KeyPart | None
     """On a key change: the key that the meter has after it."""
+    resource: str = "electricity"
+    """electricity, water, gas or time: what a unit is (0.1 kWh, 0.1 m3, 0.1 m3, 0.1 min)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +84,19 @@ class TokenPart:
     units: int
     """Tenths of a kWh; 0 when the token is not credit."""
     tid: int | None
+    code: str = ""
+    """What it is, for programs and translations: ``credit``, ``key_change``, ``clear_tamper``..."""
+    amount_minor: int = 0
+    """What its units cost before tax."""
+    tax_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A sentence as a code and the values in it, so that it can be said in any language."""
+
+    code: str
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +106,18 @@ class LinePart:
     kind: str
     amount_minor: int
     explanation: str
+    """In English."""
+    reason: Reason | None = None
+    """The same for other languages; None on receipts of version 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class DebtPart:
+    """A debt after this payment."""
+
+    name: str
+    paid_minor: int
+    left_minor: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +129,17 @@ class PaymentPart:
     tender: str
     tendered_minor: int
     change_minor: int
-    price_id: int
-    """Which of the shop's prices was valid."""
-    price_per_kwh: int
-    """Before tax, in 1/1000 of a minor unit."""
-    tax_bp: int
     lines: tuple[LinePart, ...]
+    tariff: str = ""
+    """The tariff's name."""
+    tariff_version: int | None = None
+    """Which of its versions was valid."""
+    debts: tuple[DebtPart, ...] = ()
+    price_id: int | None = None
+    """Which of the shop's flat prices was valid; None under a tariff."""
+    price_per_kwh: int | None = None
+    """Before tax, in 1/1000 of a minor unit; None under a tariff."""
+    tax_bp: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +160,19 @@ class Receipt:
     payment: PaymentPart | None
     """None when nothing was paid."""
     messages: tuple[str, ...]
+    """In English."""
     test_marks: tuple[str, ...]
     """Why its tokens are tests only; empty when they open real meters."""
     days_since_last: int | None = None
     """Days since the meter's last purchase, by the utility's calendar; None at the first."""
+    message_reasons: tuple[Reason, ...] = ()
+    """The messages for other languages; empty on receipts of version 1."""
+    shift_no: int | None = None
+    """The shift that it was sold in."""
+    type_code: str = "000"
+    """000 paid, 003 replacement, 005 free issue, 010 free basic (NRS 009-6-10)."""
+    reversed_receipt_no: int | None = None
+    """On a reversal: which receipt it undoes."""
     copy_no: int = 0
     """0 is the original, as it is stored; a reprint is COPY 1, 2, ..."""
 
@@ -164,12 +218,30 @@ class Receipt:
                     }
                 ),
                 "tokens": tuple(TokenPart(**token) for token in plain["tokens"]),
-                "payment": None
-                if payment is None
-                else PaymentPart(
-                    **{**payment, "lines": tuple(LinePart(**line) for line in payment["lines"])}
-                ),
+                "payment": None if payment is None else _payment(payment),
                 "messages": tuple(plain["messages"]),
+                "message_reasons": tuple(
+                    _reason(each) for each in plain.get("message_reasons", ())
+                ),
                 "test_marks": tuple(plain["test_marks"]),
             }
         )
+
+
+def _payment(plain: dict[str, Any]) -> PaymentPart:
+    return PaymentPart(
+        **{
+            **plain,
+            "lines": tuple(_line(line) for line in plain["lines"]),
+            "debts": tuple(DebtPart(**debt) for debt in plain.get("debts", ())),
+        }
+    )
+
+
+def _line(plain: dict[str, Any]) -> LinePart:
+    reason = plain.get("reason")
+    return LinePart(**{**plain, "reason": None if reason is None else _reason(reason)})
+
+
+def _reason(plain: dict[str, Any]) -> Reason:
+    return Reason(plain["code"], tuple(plain["values"]))

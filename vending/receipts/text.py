@@ -11,15 +11,28 @@ from collections.abc import Iterator
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from vending.receipts.receipt import (
+    KeyPart,
+    MeterPart,
+    PaymentPart,
+    Receipt,
+    ReceiptKind,
+    TokenPart,
+)
 from vending.shop.money import Currency, scaled
-from vending.shop.receipt import KeyPart, MeterPart, PaymentPart, Receipt, ReceiptKind, TokenPart
 from vending.sts import grouped
 
 COLUMNS: Final = 48
 _RULE: Final = "-" * COLUMNS
 _TITLES: Final = {
     ReceiptKind.CREDIT: "CREDIT TOKEN",
+    ReceiptKind.FREE_ISSUE: "FREE ISSUE",
+    ReceiptKind.FREE_BASIC: "FREE BASIC UNITS",
+    ReceiptKind.REPLACEMENT: "REPLACEMENT UNITS",
+    ReceiptKind.ENGINEERING: "ENGINEERING TOKENS",
     ReceiptKind.KEY_CHANGE: "KEY CHANGE TOKENS",
+    ReceiptKind.ACCOUNT_PAYMENT: "ACCOUNT PAYMENT",
+    ReceiptKind.REVERSAL: "REVERSAL",
 }
 
 

@@ -1,0 +1,1 @@
+"""The parts of version 0002, one module for each subject."""

@@ -1,0 +1,7 @@
+"""Key change campaigns."""
+
+from __future__ import annotations
+
+
+def make() -> None:
+    """Make the tables."""

@@ -1,0 +1,7 @@
+"""Shifts, batches, deposit slips, commission, bank statements."""
+
+from __future__ import annotations
+
+
+def make() -> None:
+    """Make the tables."""

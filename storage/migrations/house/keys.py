@@ -1,0 +1,7 @@
+"""Vending keys, wrapped."""
+
+from __future__ import annotations
+
+
+def make() -> None:
+    """Make the tables."""

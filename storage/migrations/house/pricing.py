@@ -1,0 +1,7 @@
+"""Tariffs, charges, debts, free basic allowances."""
+
+from __future__ import annotations
+
+
+def make() -> None:
+    """Make the tables."""

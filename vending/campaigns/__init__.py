@@ -1,0 +1,1 @@
+"""Key changes of whole supply groups."""

@@ -1,0 +1,1 @@
+"""Cash and credit: vendors, shifts, batches, the bank."""

@@ -1,0 +1,1 @@
+"""Money to units, in an order that is data."""

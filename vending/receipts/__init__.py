@@ -1,0 +1,1 @@
+"""Receipts: what was given out, as data, and what people get to read of it."""

@@ -1,0 +1,1 @@
+"""The security module: where vending keys live and tokens are made."""

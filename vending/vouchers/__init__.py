@@ -1,0 +1,1 @@
+"""Vouchers: printed secrets that stand for money."""
