@@ -112,6 +112,11 @@ class Actor:
         """Whether the actor may do this."""
         return permission in self.permissions
 
+    @property
+    def is_anybody(self) -> bool:
+        """Whether nobody has signed in: an open house."""
+        return not self.name
+
 
 ANYBODY: Final = Actor("", frozenset(Permission))
 """Who acts in an open house."""

@@ -11,9 +11,11 @@ from typing import Final, Self
 import structlog
 from sqlalchemy import Connection, Engine
 
+import vending.shop.tables_all  # noqa: F401 - the metadata must be whole
 from storage import audit
 from storage.engine import open_engine, reading, writing
 from storage.migrate import create_schema, require_current, require_ours, upgrade_schema
+from vending.people.approval_desk import ApprovalDesk
 from vending.receipts.receipt import Receipt
 from vending.security.port import PublicTestKeys, SecurityModule
 from vending.shop.copies import latest_receipt, make_copy
@@ -151,6 +153,13 @@ class Shop:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    # --- people ---------------------------------------------------------------------------
+
+    @property
+    def approvals(self) -> ApprovalDesk:
+        """Two-person acts: ask, approve, refuse."""
+        return ApprovalDesk(self._house)
 
     # --- meters ---------------------------------------------------------------------------
 

@@ -1,0 +1,7 @@
+"""Every module that declares tables, so that the metadata is whole wherever a shop is."""
+
+from __future__ import annotations
+
+import vending.people.tables
+import vending.security.tables
+import vending.shop.tables  # noqa: F401
