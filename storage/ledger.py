@@ -103,6 +103,7 @@ transfers: Final = table(
     ForeignKeyConstraint(["credit_account", "currency"], [accounts.c.account, accounts.c.currency]),
     CheckConstraint("amount_minor > 0", name="amount_minor"),
     CheckConstraint("debit_account <> credit_account", name="two_sides"),
+    clustered=True,
 )
 
 _NEW_TRANSACTION: Final = insert(ledger_transactions).returning(

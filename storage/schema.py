@@ -24,6 +24,16 @@ metadata: Final = MetaData(
 )
 
 
-def table(name: str, *columns_and_constraints: Any) -> Table:
-    """Declare a table; on SQLite it is STRICT, so that a column holds its type and no other."""
-    return Table(name, metadata, *columns_and_constraints, sqlite_strict=True)
+def table(name: str, *columns_and_constraints: Any, clustered: bool = False) -> Table:
+    """Declare a table; on SQLite it is STRICT, so that a column holds its type and no other.
+
+    ``clustered``: on SQLite its rows lie in the tree of the primary key (WITHOUT ROWID): one
+    tree less to write, for narrow rows that are found by their key.
+    """
+    return Table(
+        name,
+        metadata,
+        *columns_and_constraints,
+        sqlite_strict=True,
+        sqlite_with_rowid=not clustered,
+    )

@@ -11,19 +11,24 @@ from alembic import op
 from storage.types import Identifier, UtcTimestamp, WholeNumber
 
 
-def table(name: str, *items: sa.schema.SchemaItem) -> None:
-    """Make a table, STRICT on SQLite."""
-    op.create_table(name, *items, sqlite_strict=True)
+def table(name: str, *items: sa.schema.SchemaItem, clustered: bool = False) -> None:
+    """Make a table, STRICT on SQLite; ``clustered``: WITHOUT ROWID there."""
+    op.create_table(name, *items, sqlite_strict=True, sqlite_with_rowid=not clustered)
 
 
-def text(name: str, *, null: bool = False, comment: str | None = None) -> sa.Column[str]:
+def text(
+    name: str, *, null: bool = False, comment: str | None = None, default: str | None = None
+) -> sa.Column[str]:
     """A text column."""
-    return sa.Column(name, sa.Text(), nullable=null, comment=comment)
+    return sa.Column(name, sa.Text(), nullable=null, comment=comment, server_default=default)
 
 
-def number(name: str, *, null: bool = False, comment: str | None = None) -> sa.Column[int]:
+def number(
+    name: str, *, null: bool = False, comment: str | None = None, default: int | None = None
+) -> sa.Column[int]:
     """A 64-bit whole number."""
-    return sa.Column(name, WholeNumber(), nullable=null, comment=comment)
+    given = None if default is None else sa.text(str(default))
+    return sa.Column(name, WholeNumber(), nullable=null, comment=comment, server_default=given)
 
 
 def time(name: str, *, null: bool = False) -> sa.Column[object]:

@@ -75,9 +75,15 @@ def never_back(table: str, column: str, first: str) -> None:
     )
 
 
-def inserted_only_if(table: str, condition: str, message: str) -> None:
-    """Refuse an INSERT unless an SQL condition on NEW holds."""
-    _refuse(table, "insert", f"{table}: {message}", f"NOT ({condition})", name=f"{table}_insert")
+def inserted_only_if(table: str, condition: str, message: str, *, name: str | None = None) -> None:
+    """Refuse an INSERT unless an SQL condition on NEW holds; a second rule needs a name."""
+    name = name or f"{table}_insert"
+    _refuse(table, "insert", f"{table}: {message}", f"NOT ({condition})", name=name)
+
+
+def refused_insert(table: str, name: str, condition: str, message: str) -> None:
+    """Refuse an INSERT when an SQL condition on NEW holds; one rule of several."""
+    _refuse(table, "insert", f"{table}: {message}", condition, name=f"{table}_{name}")
 
 
 def updated_only_if(table: str, condition: str, message: str) -> None:
@@ -99,6 +105,41 @@ def forward_only(table: str, column: str, states: Sequence[str]) -> None:
         f"{table}: a state never goes back",
         f"{new} < {old}",
         name=f"{table}_{column}_forward",
+    )
+
+
+def guarded(
+    table: str, event: str, condition: str, message: str, *, name: str, only: str = "", lock: str = ""
+) -> None:
+    """Refuse an INSERT or UPDATE unless an SQL condition holds, after waiting for a row's lock.
+
+    Args:
+        table: which.
+        event: ``insert`` or ``update``.
+        condition: on NEW (and OLD).
+        message: what the rule is.
+        name: the trigger's.
+        only: on which rows it looks at all; others pass.
+        lock: a SELECT ... FOR SHARE that the condition depends on.  Only on PostgreSQL: on
+            SQLite a write transaction is alone.
+    """
+    if _is_postgresql():
+        waits = f"PERFORM {lock.removeprefix('SELECT ')}; " if lock else ""
+        refuses = f"IF ({condition}) THEN ELSE RAISE {_error(f'{table}: {message}')}; END IF;"
+        op.execute(
+            f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ "
+            f"BEGIN {waits}{refuses} RETURN NEW; END $$"
+        )
+        op.execute(
+            f"CREATE TRIGGER {name} BEFORE {event.upper()} ON {table} FOR EACH ROW "
+            f"{f'WHEN ({only}) ' if only else ''}EXECUTE FUNCTION {name}()"
+        )
+        return
+    looked_at = f"({only}) AND " if only else ""
+    op.execute(
+        f"CREATE TRIGGER {name} BEFORE {event.upper()} ON {table} "
+        f"WHEN {looked_at}NOT coalesce({condition}, 0) "
+        f"BEGIN SELECT RAISE(ABORT, '{table}: {message}'); END"
     )
 
 

@@ -46,11 +46,23 @@ def store_receipt(
     meter: Meter,
     issued_at: datetime,
     made: tuple[MadeToken, ...],
+    operator: str = "",
+    terminal: str = "",
+    tender: str | None = None,
     tendered_minor: int = 0,
     change_minor: int = 0,
+    units: int | None = None,
     transaction_id: int | None = None,
+    resource: str = "electricity",
+    vendor_id: int | None = None,
+    shift_id: int | None = None,
+    reversed_receipt_no: int | None = None,
+    tariff_version_id: int | None = None,
 ) -> int:
-    """Write a receipt and its tokens, in entry order; gives the receipt's number."""
+    """Write a receipt and its tokens, in entry order; gives the receipt's number.
+
+    ``units`` are those of the tokens, unless they are given (a reversal takes units back).
+    """
     receipt_no: int = connection.execute(
         _NEW_RECEIPT,
         {
@@ -61,10 +73,20 @@ def store_receipt(
             "issued_at": issued_at,
             "tendered_minor": tendered_minor,
             "change_minor": change_minor,
-            "units": sum(token.units for token in made),
+            "units": sum(token.units for token in made) if units is None else units,
             "transaction_id": transaction_id,
+            "tender": tender,
+            "resource": resource,
+            "operator": operator,
+            "terminal": terminal,
+            "vendor_id": vendor_id,
+            "shift_id": shift_id,
+            "reversed_receipt_no": reversed_receipt_no,
+            "tariff_version_id": tariff_version_id,
         },
     ).scalar_one()
+    if not made:
+        return receipt_no
     connection.execute(
         _NEW_TOKEN,
         [

@@ -9,12 +9,17 @@
 `requests`      (client, message id) is the primary key: one id, one request, one outcome;
                 once it has an outcome it is immutable
 `receipts`      one for each done request, none for a failed one (trigger); immutable.
-                Credit is paid and has its ledger transaction, a key change neither (CHECK)
+                What is paid for has its tender and its ledger transaction, what is given
+                away has units and no money, a key change has neither (CHECK).  A receipt is
+                reversed at most once (partial unique index)
 `tokens`        what was given out; immutable, and none is added once the request is
                 answered (trigger).  A TID must be greater than the last of the
                 same meter and base date (trigger), which covers the same meter and key:
                 a meter keeps its used TIDs through a key change.  All tokens have one but
-                those of a key change (CHECK)
+                those of a key change and those of class 1 (CHECK)
+`intents`       sales whose token is being made by a module outside of this process: open
+                until it is known what became of it.  At most one is open for a meter
+                (partial unique index)
 `reprints`      numbered copies of receipts; immutable
 `key_changes`   pending → issued → confirmed, never back; keys and receipt stay as they were
 ==============  =====================================================================
@@ -41,6 +46,17 @@ from sqlalchemy import (
 from storage.ledger import ledger_transactions
 from storage.schema import table
 from storage.types import Identifier, UtcTimestamp, WholeNumber
+from vending.cash.tables import vendors
+
+_RESOURCES: Final = "('electricity', 'water', 'gas', 'time')"
+_KINDS: Final = (
+    "('credit', 'free_issue', 'free_basic', 'replacement', 'engineering', 'key_change', "
+    "'account_payment', 'reversal', 'refund')"
+)
+_FREE: Final = "('free_issue', 'free_basic', 'replacement')"
+_MONEY: Final = "('credit', 'account_payment', 'reversal', 'refund')"
+# 2**24 minutes; 00:01 of a day is reserved (integer division, as both databases do it)
+_TID: Final = "tid BETWEEN 0 AND 16777215 AND tid - tid / 1440 * 1440 <> 1"
 
 
 def _digits(column: str) -> str:
@@ -85,8 +101,34 @@ meters: Final = table(
     Column("location", Text, nullable=False),
     Column("blocked", Text, comment="why sales are blocked; NULL when they are not"),
     Column("added_at", UtcTimestamp, nullable=False),
+    Column("resource", Text, nullable=False, server_default="electricity"),
+    Column("tariff_id", Identifier),
+    Column("minimum_minor", WholeNumber),
+    Column("maximum_minor", WholeNumber),
+    Column("service_point", Text, nullable=False, server_default=""),
+    Column("account", Text, nullable=False, server_default=""),
+    Column("id_number", Text, nullable=False, server_default=""),
     CheckConstraint(f"length(number) IN (11, 13) AND {_digits('number')}", name="number"),
     CheckConstraint("algorithm IN (7, 11)", name="algorithm"),
+    CheckConstraint(f"resource IN {_RESOURCES}", name="resource"),
+    CheckConstraint(
+        "minimum_minor > 0 AND maximum_minor > 0 AND minimum_minor <= maximum_minor",
+        name="limits",
+    ),
+)
+for _known_by in (meters.c.account, meters.c.id_number):
+    Index(
+        f"ix_meters_{_known_by.name}",
+        _known_by,
+        sqlite_where=_known_by != "",
+        postgresql_where=_known_by != "",
+    )
+_AT_POINT: Final = meters.c.service_point != ""
+Index(
+    "ix_meters_service_point",
+    meters.c.service_point,
+    sqlite_where=_AT_POINT,
+    postgresql_where=_AT_POINT,
 )
 
 meter_keys: Final = table(
@@ -137,8 +179,10 @@ requests: Final = table(
     Column("received_at", UtcTimestamp, nullable=False),
     Column("outcome", Text),
     Column("response", LargeBinary),
+    Column("operator", Text, nullable=False, server_default=""),
+    Column("terminal", Text, nullable=False, server_default=""),
     PrimaryKeyConstraint("client", "message_id"),
-    CheckConstraint("operation IN ('vend', 'key_change')", name="operation"),
+    CheckConstraint("length(operation) > 0", name="operation"),
     CheckConstraint("length(request_sha256) = 32", name="request_sha256"),
     CheckConstraint("outcome IN ('done', 'failed')", name="outcome"),
     CheckConstraint("(outcome IS NULL) = (response IS NULL)", name="answered"),
@@ -154,22 +198,63 @@ receipts: Final = table(
     Column("issued_at", UtcTimestamp, nullable=False),
     Column("tendered_minor", WholeNumber, nullable=False),
     Column("change_minor", WholeNumber, nullable=False),
-    Column("units", WholeNumber, nullable=False, comment="tenths of a kWh"),
+    Column("units", WholeNumber, nullable=False, comment="tenths of a kWh, a m3 or a minute"),
     Column(
         "transaction_id", Identifier, ForeignKey(ledger_transactions.c.transaction_id), unique=True
     ),
+    Column("tender", Text, comment="NULL when nothing was paid"),
+    Column("resource", Text, nullable=False, server_default="electricity"),
+    Column("operator", Text, nullable=False, server_default=""),
+    Column("terminal", Text, nullable=False, server_default=""),
+    Column("vendor_id", Identifier, ForeignKey(vendors.c.vendor_id)),
+    Column("shift_id", Identifier),
+    Column("reversed_receipt_no", Identifier, ForeignKey("receipts.receipt_no")),
+    Column("tariff_version_id", Identifier),
     ForeignKeyConstraint(["client", "message_id"], [requests.c.client, requests.c.message_id]),
     UniqueConstraint("client", "message_id"),
-    Index("ix_receipts_of_meter", "meter_id", "receipt_no"),
+    Index("ix_receipts_of_meter", "meter_id", "issued_at"),
     Index("ix_receipts_issued_at", "issued_at"),
-    CheckConstraint("kind IN ('credit', 'key_change')", name="kind"),
-    CheckConstraint("units >= 0 AND (kind = 'credit') = (units > 0)", name="units"),
+    CheckConstraint(f"kind IN {_KINDS}", name="kind"),
+    CheckConstraint(f"resource IN {_RESOURCES}", name="resource"),
+    CheckConstraint(
+        f"units >= 0 AND (kind = 'credit' OR kind IN {_FREE} OR kind = 'reversal' OR units = 0) "
+        f"AND (units > 0 OR NOT (kind = 'credit' OR kind IN {_FREE}))",
+        name="units",
+    ),
     CheckConstraint("0 <= change_minor AND change_minor <= tendered_minor", name="change_minor"),
     CheckConstraint(
-        "(kind = 'credit') = (tendered_minor > 0) "
-        "AND (kind = 'credit') = (transaction_id IS NOT NULL)",
+        f"(kind IN {_MONEY}) = (tendered_minor > 0) "
+        f"AND (transaction_id IS NOT NULL OR kind NOT IN {_MONEY}) "
+        "AND (transaction_id IS NULL OR kind NOT IN ('engineering', 'key_change'))",
         name="paid",
     ),
+    CheckConstraint("(tender IS NOT NULL) = (tendered_minor > 0)", name="tender"),
+    CheckConstraint(
+        "(reversed_receipt_no IS NOT NULL) = (kind IN ('reversal', 'refund'))", name="reversal"
+    ),
+)
+_REVERSED: Final = receipts.c.reversed_receipt_no.is_not(None)
+Index(
+    "uq_receipts_reversed",
+    receipts.c.reversed_receipt_no,
+    unique=True,
+    sqlite_where=_REVERSED,
+    postgresql_where=_REVERSED,
+)
+_IN_SHIFT: Final = receipts.c.shift_id.is_not(None)
+Index(
+    "ix_receipts_of_shift",
+    receipts.c.shift_id,
+    sqlite_where=_IN_SHIFT,
+    postgresql_where=_IN_SHIFT,
+)
+_BY_VENDOR: Final = receipts.c.vendor_id.is_not(None)
+Index(
+    "ix_receipts_of_vendor",
+    receipts.c.vendor_id,
+    receipts.c.issued_at,
+    sqlite_where=_BY_VENDOR,
+    postgresql_where=_BY_VENDOR,
 )
 
 tokens: Final = table(
@@ -181,8 +266,8 @@ tokens: Final = table(
     Column("base_year", WholeNumber, nullable=False),
     Column("token_class", WholeNumber, nullable=False),
     Column("subclass", WholeNumber, nullable=False),
-    Column("tid", WholeNumber, comment="NULL on key change tokens, which carry none"),
-    Column("units", WholeNumber, nullable=False, comment="tenths of a kWh"),
+    Column("tid", WholeNumber, comment="NULL on tokens that carry none"),
+    Column("units", WholeNumber, nullable=False, comment="tenths of a kWh, a m3 or a minute"),
     Column("digits", Text, nullable=False),
     PrimaryKeyConstraint("receipt_no", "position"),
     ForeignKeyConstraint(
@@ -190,18 +275,65 @@ tokens: Final = table(
         [meter_keys.c.meter_key_id, meter_keys.c.meter_id, meter_keys.c.base_year],
         name="fk_tokens_meter_key",
     ),
-    UniqueConstraint("meter_key_id", "tid"),
+    # a key belongs to one meter and base date: this covers the same key, too
     UniqueConstraint("meter_id", "base_year", "tid"),
     CheckConstraint("position > 0", name="position"),
-    # 2**24 minutes; 00:01 of a day is reserved (integer division, as both databases do it)
-    CheckConstraint("tid BETWEEN 0 AND 16777215 AND tid - tid / 1440 * 1440 <> 1", name="tid"),
-    CheckConstraint("token_class IN (0, 2) AND subclass BETWEEN 0 AND 15", name="token_class"),
+    CheckConstraint(_TID, name="tid"),
+    CheckConstraint("token_class IN (0, 1, 2) AND subclass BETWEEN 0 AND 15", name="token_class"),
     CheckConstraint("units >= 0 AND (token_class = 0) = (units > 0)", name="units"),
-    # the four sections of a decoder key carry no TID
+    # class 1 and the four sections of a decoder key carry no TID
     CheckConstraint(
-        "(tid IS NULL) = (token_class = 2 AND subclass IN (3, 4, 8, 9))", name="has_tid"
+        "(tid IS NULL) = (token_class = 1 OR (token_class = 2 AND subclass IN (3, 4, 8, 9)))",
+        name="has_tid",
     ),
     CheckConstraint(f"length(digits) = 20 AND {_digits('digits')}", name="digits"),
+    clustered=True,
+)
+
+intents: Final = table(
+    "intents",
+    Column("client", Text),
+    Column("message_id", Text),
+    Column("meter_id", Identifier, nullable=False),
+    Column("meter_key_id", Identifier, nullable=False),
+    Column("base_year", WholeNumber, nullable=False),
+    Column("tid", WholeNumber, nullable=False),
+    Column("vendor_id", Identifier),
+    Column("bucket", WholeNumber, comment="of the vendor's credit"),
+    Column(
+        "reserved_minor",
+        WholeNumber,
+        nullable=False,
+        comment="of the vendor's credit; 0 without one",
+    ),
+    Column("content", LargeBinary, nullable=False, comment="canonical JSON"),
+    Column("state", Text, nullable=False),
+    Column("made_at", UtcTimestamp, nullable=False),
+    Column("settled_at", UtcTimestamp),
+    PrimaryKeyConstraint("client", "message_id"),
+    ForeignKeyConstraint(["client", "message_id"], [requests.c.client, requests.c.message_id]),
+    ForeignKeyConstraint(
+        ["meter_key_id", "meter_id", "base_year"],
+        [meter_keys.c.meter_key_id, meter_keys.c.meter_id, meter_keys.c.base_year],
+        name="fk_intents_meter_key",
+    ),
+    UniqueConstraint("meter_id", "base_year", "tid"),
+    CheckConstraint(_TID, name="tid"),
+    CheckConstraint("state IN ('open', 'done', 'void')", name="state"),
+    CheckConstraint("(state = 'open') = (settled_at IS NULL)", name="settled"),
+    CheckConstraint(
+        "reserved_minor >= 0 AND (reserved_minor > 0) = (bucket IS NOT NULL) "
+        "AND (bucket IS NULL OR vendor_id IS NOT NULL)",
+        name="reserved_minor",
+    ),
+)
+_OPEN: Final = intents.c.state == "open"
+Index(
+    "uq_intents_open",
+    intents.c.meter_id,
+    unique=True,
+    sqlite_where=_OPEN,
+    postgresql_where=_OPEN,
 )
 
 reprints: Final = table(

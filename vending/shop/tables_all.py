@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import vending.cash.tables
 import vending.people.tables
 import vending.security.tables
+import vending.shop.counter_tables
 import vending.shop.tables  # noqa: F401
