@@ -31,7 +31,9 @@ class ReceiptKind(StrEnum):
     ACCOUNT_PAYMENT = "account_payment"
     """Money for debts and charges; no token."""
     REVERSAL = "reversal"
-    """A sale undone: the money that went back."""
+    """A sale undone before anybody had its token: money and units went back."""
+    REFUND = "refund"
+    """Money given back for a sale whose token stays valid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class MeterPart:
     """On a key change: the key that the meter has after it."""
     resource: str = "electricity"
     """electricity, water, gas or time: what a unit is (0.1 kWh, 0.1 m3, 0.1 m3, 0.1 min)."""
+    account: str = ""
+    """The customer's account with the utility."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,105 @@ class PermissionDeniedError(ShopError):
     code: ClassVar[str] = "permission_denied"
 
 
+# --- business: what is asked, and what advice, gifts and keys are refused for ----------------
+
+
+class QuestionError(ShopError):
+    """Somebody has to be asked first.  It is not stored: answer under the same message id."""
+
+    code: ClassVar[str] = "question"
+
+
+class DoubleSaleQuestionError(QuestionError):
+    """The same amount was sold to the same meter just now: is this a second purchase?"""
+
+    code: ClassVar[str] = "double_sale_question"
+
+
+class KeyChangeOfferedError(QuestionError):
+    """The meter's key is due to be changed: shall it be changed with this sale?"""
+
+    code: ClassVar[str] = "key_change_offered"
+
+
+class KeyRevisionOutdatedError(ShopError):
+    """The meter's key revision is outdated; a key change is the way out."""
+
+    code: ClassVar[str] = "key_revision_outdated"
+
+
+class KeyChangeNotIssuedError(ShopError):
+    """No key change was given out for this meter, or none that is still to be confirmed."""
+
+    code: ClassVar[str] = "key_change_not_issued"
+
+
+class KeyRevisionDiffersError(ShopError):
+    """The meter shows another key revision than its key change was to give it."""
+
+    code: ClassVar[str] = "key_revision_differs"
+
+
+class ReasonMissingError(ShopError):
+    """This needs a reason: it stands on the receipt and in the audit trail."""
+
+    code: ClassVar[str] = "reason_missing"
+
+
+class NoFreeBasicDueError(ShopError):
+    """No free units are due: no allowance, taken this month already."""
+
+    code: ClassVar[str] = "no_free_basic_due"
+
+
+class ExchangeError(ShopError):
+    """These two meters were not exchanged for one another."""
+
+    code: ClassVar[str] = "not_exchanged"
+
+
+class ReplacedBeforeError(ShopError):
+    """The units left in this meter were carried over before."""
+
+    code: ClassVar[str] = "replaced_before"
+
+
+class NotASaleError(ShopError):
+    """Advice and refunds are about sales that were made; this is none."""
+
+    code: ClassVar[str] = "not_a_sale"
+
+
+class SaleConfirmedError(ShopError):
+    """The sale was confirmed: the customer has the token."""
+
+    code: ClassVar[str] = "sale_confirmed"
+
+
+class ReceiptPrintedError(ShopError):
+    """The receipt was printed or shown: a token that left the building cannot be unsold."""
+
+    code: ClassVar[str] = "receipt_printed"
+
+
+class NotLatestSaleError(ShopError):
+    """Something was given out to the meter after this sale."""
+
+    code: ClassVar[str] = "not_latest_sale"
+
+
+class SaleReversedError(ShopError):
+    """The sale was reversed: its token must not be given to anybody."""
+
+    code: ClassVar[str] = "sale_reversed"
+
+
+class SaleRefundedError(ShopError):
+    """The money of this sale was given back before."""
+
+    code: ClassVar[str] = "sale_refunded"
+
+
 # --- protocol: the calling program has to be put right --------------------------------------
 
 

@@ -7,13 +7,19 @@ meter is locked while a token is made for it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
 
-from vending.shop.faults import KeyTypeError, MeterExistsError, UnknownMeterError
+from vending.shop.faults import (
+    InvalidSettingError,
+    KeyTypeError,
+    MeterExistsError,
+    UnknownMeterError,
+)
+from vending.shop.resources import Resource, parse_resource
 from vending.shop.settings import require_line
 from vending.shop.tables import meter_keys, meters
 from vending.shop.values import require_text, require_whole
@@ -46,6 +52,12 @@ _WITH_KEY: Final[Select[Any]] = select(
     meters.c.customer,
     meters.c.location,
     meters.c.blocked,
+    meters.c.account,
+    meters.c.resource,
+    meters.c.service_point,
+    meters.c.tariff_id,
+    meters.c.minimum_minor,
+    meters.c.maximum_minor,
     meter_keys.c.meter_key_id,
     meter_keys.c.sgc,
     meter_keys.c.krn,
@@ -120,6 +132,17 @@ class NewMeter:
     tariff_index: str = "01"
     base_year: int = BaseDate.Y2014
     ken: int = 255
+    account: str = ""
+    """The customer's account number."""
+    id_number: str = field(default="", repr=False)
+    """The customer's identity number; looked up by, never shown."""
+    service_point: str = ""
+    """Where the supply is; block tariffs and free units go by it.  Empty: the meter itself."""
+    resource: str = Resource.ELECTRICITY
+    minimum_minor: int | None = None
+    """This meter's smallest sale; None: the shop's."""
+    maximum_minor: int | None = None
+    """This meter's largest sale; None: the shop's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +159,17 @@ class Meter:
     key_id: int
     """Which of its keys is in use."""
     key: MeterKey
+    account: str = ""
+    resource: Resource = Resource.ELECTRICITY
+    service_point: str = ""
+    tariff_id: int | None = None
+    minimum_minor: int | None = None
+    maximum_minor: int | None = None
+
+    @property
+    def point(self) -> str:
+        """What counts a month's units: the service point, or else the meter itself."""
+        return self.service_point or f"meter {self.number}"
 
     @property
     def number(self) -> str:
@@ -177,6 +211,14 @@ def insert_meter(connection: Connection, new: NewMeter, added_at: datetime) -> M
     algorithm = _algorithm(new.algorithm)
     require_line("The customer's name", new.customer)
     require_line("The location", new.location)
+    for what, text in (
+        ("The account", new.account),
+        ("The id number", new.id_number),
+        ("The service point", new.service_point),
+    ):
+        require_line(what, text)
+    resource = parse_resource(new.resource)
+    require_limits(new.minimum_minor, new.maximum_minor)
     if connection.scalar(select(meters.c.meter_id).where(meters.c.number == pan.drn)) is not None:
         raise MeterExistsError(f"Meter {pan.drn} is registered already.")
     meter_id: int = connection.execute(
@@ -187,10 +229,30 @@ def insert_meter(connection: Connection, new: NewMeter, added_at: datetime) -> M
             "customer": new.customer,
             "location": new.location,
             "added_at": added_at,
+            "account": new.account,
+            "id_number": new.id_number,
+            "service_point": new.service_point,
+            "resource": resource.value,
+            "minimum_minor": new.minimum_minor,
+            "maximum_minor": new.maximum_minor,
         },
     ).scalar_one()
     key_id = insert_key(connection, meter_id, key, state="in_use")
-    return Meter(meter_id, pan, algorithm, new.customer, new.location, None, key_id, key)
+    return Meter(
+        meter_id,
+        pan,
+        algorithm,
+        new.customer,
+        new.location,
+        None,
+        key_id,
+        key,
+        account=new.account,
+        resource=resource,
+        service_point=new.service_point,
+        minimum_minor=new.minimum_minor,
+        maximum_minor=new.maximum_minor,
+    )
 
 
 def insert_key(connection: Connection, meter_id: int, key: MeterKey, *, state: str) -> int:
@@ -268,6 +330,31 @@ def set_blocked(connection: Connection, meter_id: int, reason: str | None) -> No
     connection.execute(update(meters).where(meters.c.meter_id == meter_id).values(blocked=reason))
 
 
+def set_limits(
+    connection: Connection, meter_id: int, minimum_minor: int | None, maximum_minor: int | None
+) -> None:
+    """Give a meter limits of its own; None: the shop's."""
+    connection.execute(
+        update(meters)
+        .where(meters.c.meter_id == meter_id)
+        .values(minimum_minor=minimum_minor, maximum_minor=maximum_minor)
+    )
+
+
+def require_limits(minimum_minor: int | None, maximum_minor: int | None) -> None:
+    """Check a meter's own limits.
+
+    Raises:
+        InvalidSettingError: no whole number, not above zero, or the wrong way round.
+    """
+    limits = [limit for limit in (minimum_minor, maximum_minor) if limit is not None]
+    for limit in limits:
+        if require_whole("A meter's limit", limit, fault=InvalidSettingError) <= 0:
+            raise InvalidSettingError("A meter's limits must be above zero.")
+    if len(limits) == 2 and limits[0] > limits[1]:
+        raise InvalidSettingError("A meter's smallest sale must not be above its largest.")
+
+
 def _pan(number: str) -> MeterPan:
     return MeterPan.from_drn(require_text("A meter number", number))
 
@@ -282,6 +369,12 @@ def _meter(row: Row[Any]) -> Meter:
         blocked=row.blocked,
         key_id=row.meter_key_id,
         key=_key(row),
+        account=row.account,
+        resource=Resource(row.resource),
+        service_point=row.service_point,
+        tariff_id=row.tariff_id,
+        minimum_minor=row.minimum_minor,
+        maximum_minor=row.maximum_minor,
     )
 
 

@@ -23,7 +23,7 @@ from vending.shop.faults import OutcomeUnknownError, RequestFormatError, fault_o
 from vending.shop.meters import Meter
 from vending.shop.price import Quote
 from vending.shop.values import require_text, require_whole
-from vending.sts import DecodedToken, MeterPan
+from vending.sts import AMOUNT_MAX, DecodedToken, MeterPan
 
 _KEY_TEXTS: Final = ("sgc", "tariff_index")
 _KEY_NUMBERS: Final = ("krn", "key_type", "base_year", "ken")
@@ -42,7 +42,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VendRequest:
-    """Sell electricity for money.
+    """Sell units for money: as many as the money buys, or so many as are asked for.
+
+    Give ``amount_minor`` for "sell for this money"; ``units`` for "sell so many", where
+    ``amount_minor`` is then what the customer hands over (None: exactly what is due).
 
     Raises:
         RequestFormatError: a field has the wrong form.
@@ -55,25 +58,44 @@ class VendRequest:
     """Its id for this request; never used for another."""
     meter: str
     """The number on the meter's face."""
-    amount_minor: int
+    amount_minor: int | None = None
     """What the customer gives, in minor units."""
     tender: Tender = Tender.CASH
     operator: str = ""
     terminal: str = ""
+    units: int | None = None
+    """Tenths of a unit (0.1 kWh, 0.1 m3, 0.1 min), when units are asked for."""
+    accept_key_change: bool = False
+    """The answer to `key_change_offered`: yes, change the meter's key with this sale."""
+    confirmed_second: bool = False
+    """The answer to `double_sale_question`: yes, this is a second purchase.
+
+    Answers are no part of what is asked: give them under the same message id."""
 
     def __post_init__(self) -> None:
-        _require_texts(self)
-        require_whole("An amount in minor units", self.amount_minor)
-        if not isinstance(self.tender, Tender):
-            raise RequestFormatError("The tender must be a Tender.")
+        require_who(self)
+        if self.amount_minor is None and self.units is None:
+            raise RequestFormatError("A sale needs an amount in minor units, or units.")
+        if self.amount_minor is not None:
+            require_whole("An amount in minor units", self.amount_minor)
+        if self.units is not None:
+            require_units(self.units)
+        require_tender(self.tender)
+        for name in ("accept_key_change", "confirmed_second"):
+            if not isinstance(getattr(self, name), bool):
+                raise RequestFormatError(f"{name} must be True or False.")
 
     def essence(self) -> dict[str, Any]:
         """What makes it the same request when it is repeated."""
-        return {
+        asked: dict[str, Any] = {
             "meter": MeterPan.from_drn(self.meter).drn,
             "amount_minor": self.amount_minor,
             "tender": self.tender.value,
         }
+        # Left out when not used: what was stored before they were there has the same hash.
+        if self.units is not None:
+            asked["units"] = self.units
+        return asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +121,7 @@ class KeyChangeRequest:
     terminal: str = ""
 
     def __post_init__(self) -> None:
-        _require_texts(self)
+        require_who(self)
         for name, value in self.changes().items():
             require = require_text if name in _KEY_TEXTS else require_whole
             require(name, value)
@@ -129,6 +151,9 @@ class VendResult:
     """There when the outcome is done."""
     fault: VendingError | None
     """Why not, when the outcome is another."""
+    reversed_by: int | None = None
+    """The receipt of the reversal, when what was given out has been undone since: the tokens
+    of `receipt` must not be shown to anybody any more."""
 
     @classmethod
     def stored(cls, client: str, message_id: str, response: bytes, *, replayed: bool) -> VendResult:
@@ -176,10 +201,51 @@ def canonical_json(value: object) -> bytes:
     return text.encode()
 
 
-def _require_texts(request: VendRequest | KeyChangeRequest) -> None:
-    for name in ("client", "message_id", "meter"):
+def require_who(request: Any) -> None:
+    """Check the fields that every request for a meter has.
+
+    Raises:
+        RequestFormatError: client, message id or meter are empty, or a text has the wrong form.
+        CheckDigitError, InvalidValueError: not a meter number; names what is wrong.
+    """
+    require_ids(request)
+    if not require_text("meter", request.meter).strip():
+        raise RequestFormatError("meter must not be empty.")
+    MeterPan.from_drn(request.meter)
+
+
+def require_ids(request: Any) -> None:
+    """Check who asks, under which id.
+
+    Raises:
+        RequestFormatError: client or message id are empty, or a text has the wrong form.
+    """
+    for name in ("client", "message_id"):
         if not require_text(name, getattr(request, name)).strip():
             raise RequestFormatError(f"{name} must not be empty.")
     for name in ("operator", "terminal", "reason"):
         require_text(name, getattr(request, name, ""))
-    MeterPan.from_drn(request.meter)
+
+
+def require_units(units: object) -> int:
+    """Check a number of tenths of a unit.
+
+    Raises:
+        RequestFormatError: no whole number above zero, or more than a token can carry.
+    """
+    number = require_whole("A number of units", units)
+    if not 0 < number <= AMOUNT_MAX:
+        raise RequestFormatError(
+            f"Units must be above zero and at most {AMOUNT_MAX}, in tenths of a unit."
+        )
+    return number
+
+
+def require_tender(tender: object) -> None:
+    """Check a tender.
+
+    Raises:
+        RequestFormatError: not a `Tender`.
+    """
+    if not isinstance(tender, Tender):
+        raise RequestFormatError("The tender must be a Tender.")

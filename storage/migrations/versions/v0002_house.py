@@ -9,6 +9,7 @@ from storage.migrations.house import (
     campaigns,
     cash,
     keys,
+    operations,
     people,
     pricing,
     sales,
@@ -24,5 +25,5 @@ depends_on = None
 
 def upgrade() -> None:
     """Make everything, what others refer to first."""
-    for subject in (people, vendors, sales, keys, pricing, cash, vouchers, campaigns):
+    for subject in (vendors, people, sales, operations, keys, pricing, cash, vouchers, campaigns):
         subject.make()

@@ -1,0 +1,60 @@
+"""How every request is answered: once, with its outcome, and with one event in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+from sqlalchemy import Connection
+
+from vending.receipts.receipt import Receipt
+from vending.shop.faults import OutcomeUnknownError, storage_faults
+from vending.shop.house import House
+from vending.shop.once import Question, answer_once
+from vending.shop.requests import Outcome, VendResult
+
+log = structlog.get_logger("vending.shop")
+
+
+def answer(
+    house: House, question: Question, now: datetime, work: Callable[[Connection], Receipt]
+) -> VendResult:
+    """Do the work of a request in one write transaction, or repeat its answer.
+
+    Raises:
+        MessageConflictError: the id stands for another request.
+        QuestionError: somebody must be asked first; nothing was stored.
+        ShopSystemError: the installation is at fault; nothing was done, asking again is safe.
+    """
+    try:
+        with storage_faults():
+            result = answer_once(house.engine, question, now, work)
+    except OutcomeUnknownError as fault:
+        result = VendResult.unknown(question.client, question.message_id, fault)
+    report(question.operation, result)
+    return result
+
+
+def report(operation: str, result: VendResult) -> None:
+    """One event for each answer: ids and quantities, never a token, a key or a name."""
+    event = log.bind(client=result.client, message_id=result.message_id)
+    if result.receipt is not None:
+        receipt = result.receipt
+        event = event.bind(
+            receipt_no=receipt.receipt_no,
+            meter=receipt.meter.number,
+            units=receipt.units,
+            test=list(receipt.test_marks),
+        )
+    if result.fault is not None:
+        event = event.bind(code=result.fault.code)
+    event.info(f"{operation}.{_how(result)}")
+
+
+def _how(result: VendResult) -> str:
+    if result.outcome is Outcome.UNKNOWN:
+        return "unknown"
+    if result.replayed:
+        return "replayed"
+    return "done" if result.outcome is Outcome.DONE else "refused"

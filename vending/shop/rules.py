@@ -1,0 +1,104 @@
+"""The rules of the counter that a utility sets: what is asked, and what takes two persons."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection, insert, select, update
+
+from storage import audit
+from vending.people.actor import Permission
+from vending.shop.counter_tables import counter_rules
+from vending.shop.faults import InvalidSettingError
+from vending.shop.house import House
+from vending.shop.values import require_whole
+from vending.sts import AMOUNT_MAX
+
+_WINDOW_S_MAX: Final = 86_400
+_WARNING_DAYS_MAX: Final = 3_650
+_RULES: Final = select(counter_rules)
+
+
+@dataclass(frozen=True, slots=True)
+class CounterRules:
+    """What is asked at the counter, and from where on a second person decides.
+
+    Raises:
+        InvalidSettingError: no whole number, below zero, or out of its range.
+    """
+
+    double_sale_window_s: int = 600
+    """Within so many seconds the same amount for the same meter is asked about; 0: never."""
+    free_issue_limit_units: int = 0
+    """A free issue of more units (tenths) takes two persons; 0: each one does."""
+    replacement_limit_units: int = 1_000
+    """A replacement of more units (tenths) takes two persons."""
+    key_expiry_warning_days: int = 90
+    """So long before a meter's key expires it is told of."""
+
+    def __post_init__(self) -> None:
+        for name, maximum in (
+            ("double_sale_window_s", _WINDOW_S_MAX),
+            ("free_issue_limit_units", AMOUNT_MAX),
+            ("replacement_limit_units", AMOUNT_MAX),
+            ("key_expiry_warning_days", _WARNING_DAYS_MAX),
+        ):
+            value = require_whole(name, getattr(self, name), fault=InvalidSettingError)
+            if not 0 <= value <= maximum:
+                raise InvalidSettingError(f"{name} must lie between 0 and {maximum}.")
+
+    @property
+    def double_sale_window(self) -> timedelta:
+        """As a span of time."""
+        return timedelta(seconds=self.double_sale_window_s)
+
+    @property
+    def key_expiry_warning(self) -> timedelta:
+        """As a span of time."""
+        return timedelta(days=self.key_expiry_warning_days)
+
+
+def rules_of(connection: Connection) -> CounterRules:
+    """The rules that were set, or else the defaults."""
+    row = connection.execute(_RULES).one_or_none()
+    if row is None:
+        return CounterRules()
+    return CounterRules(
+        double_sale_window_s=row.double_sale_window_s,
+        free_issue_limit_units=row.free_issue_limit_units,
+        replacement_limit_units=row.replacement_limit_units,
+        key_expiry_warning_days=row.key_expiry_warning_days,
+    )
+
+
+def set_rules(house: House, rules: CounterRules, operator: str = "") -> None:
+    """From now on the counter works by these rules; leaves an audit line.
+
+    Raises:
+        PermissionDeniedError: the actor may not change tariffs and rules.
+    """
+    house.require(Permission.TARIFFS)
+    who, now = house.who(operator), house.now()
+    with house.writing() as connection:
+        _store(connection, rules)
+        _record(connection, rules, who, now)
+
+
+def _store(connection: Connection, rules: CounterRules) -> None:
+    if connection.execute(_RULES).one_or_none() is None:
+        connection.execute(insert(counter_rules), {"rules_id": 1, **asdict(rules)})
+    else:
+        connection.execute(update(counter_rules).values(**asdict(rules)))
+
+
+def _record(connection: Connection, rules: CounterRules, who: str, now: datetime) -> None:
+    audit.record(
+        connection,
+        now,
+        actor=who,
+        action="counter_rules.set",
+        subject="counter_rules",
+        detail=" ".join(f"{name}={value}" for name, value in asdict(rules).items()),
+    )
