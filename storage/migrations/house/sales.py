@@ -440,7 +440,7 @@ def _watch() -> None:
     )
     triggers.refused_insert(
         "receipts",
-        "reversal",
+        "undoes",
         "NEW.reversed_receipt_no IS NOT NULL AND NOT EXISTS (SELECT 1 FROM receipts AS sold "
         "WHERE sold.receipt_no = NEW.reversed_receipt_no AND sold.meter_id = NEW.meter_id "
         "AND sold.kind IN ('credit', 'account_payment') "
