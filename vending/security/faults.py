@@ -96,12 +96,6 @@ class CeremonyStateError(ShopError):
     code: ClassVar[str] = "ceremony_state"
 
 
-class SamePersonError(ShopError):
-    """One person may not do both halves of an act that takes two."""
-
-    code: ClassVar[str] = "same_person"
-
-
 class PassphraseTooShortError(ShopError):
     """A passphrase that can be guessed."""
 
@@ -151,6 +145,12 @@ class SecretFileError(ShopSystemError):
     """A file with a secret is missing, too short, or readable by others."""
 
     code: ClassVar[str] = "secret_file"
+
+
+class StaTablesError(ShopSystemError):
+    """The STA tables are not those that the vault is used with."""
+
+    code: ClassVar[str] = "sta_tables"
 
 
 class ModuleUnavailableError(ShopSystemError):

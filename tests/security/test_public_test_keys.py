@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from vending import PublicTestKeys
-from vending.security import port as security
 from vending.shop.faults import SupplyGroupNotAuthorisedError
 from vending.sts import (
     BaseDate,
@@ -95,13 +94,12 @@ def test_operators_tables_take_only_the_mark_of_the_sample_tables_away() -> None
     assert PublicTestKeys().test_marks(sta) == ("public test keys", "sample STA tables")
 
 
-def test_only_so_many_decoder_keys_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(security, "_DECODER_KEYS_KEPT", 3)
-    keys = PublicTestKeys()
+def test_only_so_many_decoder_keys_are_kept() -> None:
+    keys = PublicTestKeys(kept=3)
     for serial in range(10):
         pan = MeterPan.from_drn(make_drn("07", f"{serial:08d}"))
         keys.make_token(CREDIT, attributes(meter_pan=pan))
-    assert keys._unlocked.cache_info().currsize == 3
+    assert keys._maker.kept == 3
 
 
 def test_a_provider_shows_no_key() -> None:
