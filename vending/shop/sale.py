@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from storage import ledger
+from vending.cash.drawer import shift_of_sale
 from vending.receipts.receipt import Receipt, ReceiptKind, TokenPart
 from vending.security.port import SecurityModule
 from vending.shop.books import moves_of
@@ -95,6 +96,7 @@ def sell_credit(
         operator=request.operator,
         terminal=request.terminal,
         tender=request.tender.value,
+        shift_id=shift_of_sale(connection, request.operator, request.terminal, request.tender),
         tendered_minor=sold.tendered_minor,
         change_minor=sold.change_minor,
         transaction_id=transaction_id,

@@ -15,6 +15,8 @@ import vending.shop.tables_all  # noqa: F401 - the metadata must be whole
 from storage import audit
 from storage.engine import open_engine, reading, writing
 from storage.migrate import create_schema, require_current, require_ours, upgrade_schema
+from vending.cash.batch_desk import BatchDesk
+from vending.cash.shifts import ShiftDesk
 from vending.people.approval_desk import ApprovalDesk
 from vending.receipts.receipt import Receipt
 from vending.security.port import PublicTestKeys, SecurityModule
@@ -160,6 +162,18 @@ class Shop:
     def approvals(self) -> ApprovalDesk:
         """Two-person acts: ask, approve, refuse."""
         return ApprovalDesk(self._house)
+
+    # --- cash -----------------------------------------------------------------------------
+
+    @property
+    def shifts(self) -> ShiftDesk:
+        """Drawers: open, count, close."""
+        return ShiftDesk(self._house)
+
+    @property
+    def batches(self) -> BatchDesk:
+        """Sales and bank batches, deposit slips."""
+        return BatchDesk(self._house)
 
     # --- meters ---------------------------------------------------------------------------
 
