@@ -10,8 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from vending.receipts.escpos import Printer
     from vending.receipts.receipt import Receipt
+    from vending.receipts.record import receipt_json
+    from vending.receipts.slip import Paper, receipt_pdf
+    from vending.receipts.sms import receipt_sms
     from vending.receipts.text import receipt_text
+    from vending.receipts.till import receipt_escpos
     from vending.security.port import PublicTestKeys, SecurityModule
     from vending.shop.books import Tender
     from vending.shop.meters import Meter, MeterKey, NewMeter
@@ -36,7 +41,9 @@ __all__ = [
     "MeterKey",
     "NewMeter",
     "Outcome",
+    "Paper",
     "Price",
+    "Printer",
     "PublicTestKeys",
     "Quote",
     "Receipt",
@@ -49,6 +56,10 @@ __all__ = [
     "VendRequest",
     "VendResult",
     "VerifiedToken",
+    "receipt_escpos",
+    "receipt_json",
+    "receipt_pdf",
+    "receipt_sms",
     "receipt_text",
 ]
 
@@ -59,8 +70,13 @@ _HOME: Final = {
         "shop.meters": ("Meter", "MeterKey", "NewMeter"),
         "shop.money": ("Currency",),
         "shop.price": ("Price", "Quote"),
+        "receipts.escpos": ("Printer",),
         "receipts.receipt": ("Receipt",),
+        "receipts.record": ("receipt_json",),
+        "receipts.slip": ("Paper", "receipt_pdf"),
+        "receipts.sms": ("receipt_sms",),
         "receipts.text": ("receipt_text",),
+        "receipts.till": ("receipt_escpos",),
         "shop.requests": (
             "KeyChangeRequest",
             "Outcome",
