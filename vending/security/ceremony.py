@@ -8,6 +8,7 @@ lies in the database, wrapped by the vault.  All functions want a write transact
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -53,6 +54,18 @@ class CeremonyState(StrEnum):
     OPEN = "open"
     FINISHED = "finished"
     ABANDONED = "abandoned"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where a key was put."""
+
+    provider: Provider
+    wrapped: bytes | None = None
+    label: str | None = None
+
+
+Keep = Callable[[VendingKey, RevisionTerms], Kept]
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +215,20 @@ def finish(
     vault: OpenVault,
     ceremony_id: int,
     parity: Parity,
+    keep: Keep,
     by: str,
     now: datetime,
 ) -> RevisionRecord:
     """Combine the components and put the key on record, waiting.
+
+    Args:
+        connection: in a write transaction.
+        vault: open; the components are in it.
+        ceremony_id: which.
+        parity: what to do with a DES key without odd parity.
+        keep: puts the combined key where it is kept.
+        by: who finishes.
+        now: the time.
 
     Raises:
         UnknownCeremonyError, CeremonyStateError: not open, or a component is missing.
@@ -223,15 +246,12 @@ def finish(
     key = combine(_components(connection, vault, ceremony), parity)
     if ceremony.expected_kcv is not None:
         require_check_value("The combined key", key, ceremony.expected_kcv)
+    require_no_revision(connection, ceremony.terms)
+    kept = keep(key, ceremony.terms)
     record = RevisionRecord(
-        ceremony.terms, KeyState.WAITING, key_check_value(key), Provider.VAULT, None, now, by
+        ceremony.terms, KeyState.WAITING, key_check_value(key), kept.provider, kept.label, now, by
     )
-    insert_revision(
-        connection,
-        record,
-        wrapped=vault.wrap_key(key, ceremony.terms),
-        ceremony_id=ceremony_id,
-    )
+    insert_revision(connection, record, wrapped=kept.wrapped, ceremony_id=ceremony_id)
     _end(connection, ceremony_id, CeremonyState.FINISHED, by, now)
     return record
 
