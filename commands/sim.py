@@ -56,13 +56,17 @@ class _Sim(click.Group):
     """A group whose street, with all its wires, is imported when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*super().list_commands(ctx), "street"]
+        return [*super().list_commands(ctx), "street", "sts-module"]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name == "street":
             from commands.street import street
 
             return street
+        if cmd_name == "sts-module":
+            from commands.sts_module import sts_module
+
+            return sts_module
         return super().get_command(ctx, cmd_name)
 
 
