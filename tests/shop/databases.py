@@ -21,6 +21,7 @@ from pathlib import Path
 from sqlalchemy import URL, create_engine, make_url, text
 
 from vending import Currency, Price, Shop, Utility
+from vending.shop.rules import CounterRules
 
 START = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 UTILITY = Utility(
@@ -36,13 +37,19 @@ UTILITY = Utility(
 PRICE = Price(per_kwh=250_000, tax_bp=1500)
 
 
+def make_shop(url: str) -> None:
+    """A new shop that asks nobody about a second sale: tests sell the same again and again."""
+    with Shop.create(url, UTILITY, PRICE, now=lambda: START) as shop:
+        shop.rules.set(CounterRules(double_sale_window_s=0))
+
+
 class SqliteFiles:
     """Shops in files of one folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._template = folder / "template.db"
-        Shop.create(f"sqlite:///{self._template}", UTILITY, PRICE, now=lambda: START).close()
+        make_shop(f"sqlite:///{self._template}")
 
     def empty(self) -> str:
         """The URL of a database that does not exist yet."""
@@ -67,7 +74,7 @@ class PostgresqlDatabases:
         self._server = server.set(drivername="postgresql+psycopg")
         self._made: set[str] = set()
         template = self.empty()
-        Shop.create(template, UTILITY, PRICE, now=lambda: START).close()
+        make_shop(template)
         self._template = make_url(template).database
 
     def empty(self) -> str:

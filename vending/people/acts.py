@@ -27,6 +27,8 @@ class Act(StrEnum):
     """Make a token that takes all units from a meter."""
     CLEAR_TAMPER = "clear_tamper"
     """Make a token that lets a tampered meter work again."""
+    METER_RATE = "meter_rate"
+    """Make a token that changes what a meter counts or charges."""
     KEY_CHANGE = "key_change"
     """Move a meter to another key."""
     DEBT_WRITE_OFF = "debt_write_off"
@@ -68,6 +70,7 @@ _PERMISSIONS: Final[dict[Act, Permission]] = {
     Act.REFUND: Permission.REVERSE,
     Act.CLEAR_CREDIT: Permission.ENGINEER,
     Act.CLEAR_TAMPER: Permission.ENGINEER,
+    Act.METER_RATE: Permission.ENGINEER,
     Act.KEY_CHANGE: Permission.ENGINEER,
     Act.DEBT_WRITE_OFF: Permission.TARIFFS,
     Act.VENDOR_CREDIT: Permission.VENDORS,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
 from sqlalchemy import Connection
 
-from vending.receipts.receipt import Receipt
+from vending.receipts.receipt import Receipt, ReceiptKind
 from vending.shop.faults import OutcomeUnknownError, storage_faults
 from vending.shop.house import House
 from vending.shop.once import Question, answer_once
 from vending.shop.requests import Outcome, VendResult
+from vending.shop.reversals import undone_by
 
 log = structlog.get_logger("vending.shop")
 
@@ -23,17 +25,30 @@ def answer(
     """Do the work of a request in one write transaction, or repeat its answer.
 
     Raises:
+        ClientMismatchError: the actor's API key was made for another client.
         MessageConflictError: the id stands for another request.
         QuestionError: somebody must be asked first; nothing was stored.
         ShopSystemError: the installation is at fault; nothing was done, asking again is safe.
     """
+    house.require_client(question.client)
     try:
         with storage_faults():
             result = answer_once(house.engine, question, now, work)
     except OutcomeUnknownError as fault:
         result = VendResult.unknown(question.client, question.message_id, fault)
     report(question.operation, result)
+    if result.replayed:
+        with house.reading() as connection:
+            return told_of_reversal(connection, result)
     return result
+
+
+def told_of_reversal(connection: Connection, result: VendResult) -> VendResult:
+    """An answer that was given before, with the reversal that undid it since, if any."""
+    if result.receipt is None or result.receipt.kind is not ReceiptKind.CREDIT:
+        return result
+    reversal = undone_by(connection, result.receipt.receipt_no, ReceiptKind.REVERSAL)
+    return result if reversal is None else replace(result, reversed_by=reversal)
 
 
 def report(operation: str, result: VendResult) -> None:

@@ -11,6 +11,7 @@ from vending.receipts.receipt import Receipt
 from vending.shop.faults import UnknownReceiptError
 from vending.shop.meters import Meter
 from vending.shop.once import stored_answer
+from vending.shop.reversals import require_unreversed
 from vending.shop.tables import receipts, reprints
 
 
@@ -52,8 +53,10 @@ def make_copy(
 
     Raises:
         UnknownReceiptError: no such receipt.
+        SaleReversedError: the sale was reversed: nobody may have its token.
     """
     receipt = stored_receipt(connection, receipt_no, lock=True)
+    require_unreversed(connection, receipt_no)
     copies = connection.scalar(
         select(func.count()).select_from(reprints).where(reprints.c.receipt_no == receipt_no)
     )

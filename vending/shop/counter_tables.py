@@ -29,11 +29,13 @@ counter_rules: Final = table(
     Column("double_sale_window_s", WholeNumber, nullable=False),
     Column("free_issue_limit_units", WholeNumber, nullable=False),
     Column("replacement_limit_units", WholeNumber, nullable=False),
+    Column("free_basic_units", WholeNumber, nullable=False),
     Column("key_expiry_warning_days", WholeNumber, nullable=False),
     CheckConstraint("rules_id = 1", name="one_row"),
     CheckConstraint(
         "double_sale_window_s >= 0 AND free_issue_limit_units >= 0 "
-        "AND replacement_limit_units >= 0 AND key_expiry_warning_days >= 0",
+        "AND replacement_limit_units >= 0 AND free_basic_units >= 0 "
+        "AND key_expiry_warning_days >= 0",
         name="not_negative",
     ),
 )

@@ -8,20 +8,24 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, insert, select
 
+from storage.prepared import Prepared
 from vending.receipts.receipt import KeyPart, MeterPart, ReceiptKind, SellerPart
 from vending.shop.meters import Meter, MeterKey
 from vending.shop.settings import Utility
 from vending.shop.tables import receipts, tokens
 
-_NEW_RECEIPT: Final = insert(receipts).returning(receipts.c.receipt_no)
-_NEW_TOKEN: Final = insert(tokens)
-_LAST_PURCHASE: Final = (
+_NEW_RECEIPT: Final = Prepared(
+    insert(receipts).returning(receipts.c.receipt_no),
+    [column.name for column in receipts.c if column.name != "receipt_no"],
+)
+_NEW_TOKEN: Final = Prepared(insert(tokens))
+_LAST_PURCHASE: Final = Prepared(
     select(receipts.c.issued_at)
     .where(
         receipts.c.meter_id == bindparam("of_meter"),
         receipts.c.kind == ReceiptKind.CREDIT.value,
     )
-    .order_by(receipts.c.receipt_no.desc())
+    .order_by(receipts.c.issued_at.desc())
     .limit(1)
 )
 
@@ -35,6 +39,8 @@ class MadeToken:
     digits: str
     tid: int | None = None
     units: int = 0
+    under: Meter | None = None
+    """The meter with the key that it is encrypted under; None: as the receipt's meter."""
 
 
 def store_receipt(
@@ -63,8 +69,8 @@ def store_receipt(
 
     ``units`` are those of the tokens, unless they are given (a reversal takes units back).
     """
-    receipt_no: int = connection.execute(
-        _NEW_RECEIPT,
+    receipt_no: int = _NEW_RECEIPT.scalar(
+        connection,
         {
             "client": client,
             "message_id": message_id,
@@ -84,33 +90,29 @@ def store_receipt(
             "reversed_receipt_no": reversed_receipt_no,
             "tariff_version_id": tariff_version_id,
         },
-    ).scalar_one()
-    if not made:
-        return receipt_no
-    connection.execute(
-        _NEW_TOKEN,
-        [
+    )
+    for position, token in enumerate(made, 1):
+        _NEW_TOKEN.run_by_the_end(
+            connection,
             {
                 "receipt_no": receipt_no,
                 "position": position,
                 "meter_id": meter.meter_id,
-                "meter_key_id": meter.key_id,
-                "base_year": int(meter.key.base_date),
+                "meter_key_id": (token.under or meter).key_id,
+                "base_year": int((token.under or meter).key.base_date),
                 "token_class": token.token_class,
                 "subclass": token.subclass,
                 "tid": token.tid,
                 "units": token.units,
                 "digits": token.digits,
-            }
-            for position, token in enumerate(made, 1)
-        ],
-    )
+            },
+        )
     return receipt_no
 
 
 def last_purchase(connection: Connection, meter: Meter) -> datetime | None:
     """When credit was last sold to a meter."""
-    moment: datetime | None = connection.scalar(_LAST_PURCHASE, {"of_meter": meter.meter_id})
+    moment: datetime | None = _LAST_PURCHASE.scalar(connection, {"of_meter": meter.meter_id})
     return moment
 
 
@@ -130,6 +132,7 @@ def meter_part(meter: Meter, new_key: MeterKey | None = None) -> MeterPart:
         location=meter.location,
         key=key_part(meter.key),
         new_key=None if new_key is None else key_part(new_key),
+        resource=meter.resource.value,
     )
 
 

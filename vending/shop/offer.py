@@ -10,29 +10,54 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from vending.receipts.receipt import LinePart, PaymentPart
+from vending.price import quoting
+from vending.price.dues import situation
+from vending.price.faults import TariffResourceError
+from vending.price.situation import Situation
+from vending.price.store import TariffVersion, tariff_at
+from vending.price.tariff import Tariff
+from vending.receipts.receipt import DebtPart, LinePart, PaymentPart
 from vending.security.port import SecurityModule
 from vending.shop.books import Tender
+from vending.shop.by_units import limits_of, tendered_for
 from vending.shop.faults import (
     AboveMaximumError,
     BelowMinimumError,
     KeyChangeRequiredError,
     KeyTypeError,
     MeterBlockedError,
+    RequestFormatError,
 )
 from vending.shop.meters import Meter
-from vending.shop.price import Price, Quote, quote
+from vending.shop.price import Price, Quote, flat_tariff
 from vending.shop.settings import Utility, price_at
 from vending.shop.tids import due_tid, require_begun
 from vending.sts import BaseDate, KeyType, Tid
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """By what a meter's money is priced at a moment."""
+
+    tariff: Tariff
+    situation: Situation
+    version: TariffVersion | None
+    """Of the meter's tariff; None when it is sold to at the shop's flat price."""
+    price_id: int | None
+    """Of the shop's flat price; None under a tariff."""
+    price: Price | None
+
+    @property
+    def version_id(self) -> int | None:
+        """Which version of a tariff, for the receipt's row."""
+        return None if self.version is None else self.version.version_id
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
     """What a sale to a meter is at a moment."""
 
-    price_id: int
-    price: Price
+    terms: Terms
     quote: Quote
     tid: Tid
 
@@ -40,24 +65,89 @@ class Offer:
 def make_offer(
     connection: Connection,
     meter: Meter,
-    amount_minor: int,
+    amount_minor: int | None,
     *,
     utility: Utility,
     security: SecurityModule,
     now: datetime,
+    units: int | None = None,
+    tender: Tender = Tender.CASH,
+    lock: bool = False,
 ) -> Offer:
     """Price a sale, or refuse it; writes nothing.
+
+    Args:
+        connection: in any transaction; a write transaction for ``lock``.
+        meter: locked for ``lock``.
+        amount_minor: what the customer gives; with ``units``, None is exactly what is due.
+        utility, security: who sells, and who would make the token.
+        now: the time of the sale.
+        units: sell at least so many (tenths) for the least amount, instead of selling for an
+            amount.
+        tender: how it is paid; it may cost a fee.
+        lock: keep what the price depends on as it is until this transaction ends.
 
     Raises:
         VendingError: any refusal.
     """
     _require_sellable(meter, now)
-    _require_within_limits(utility, amount_minor)
-    price_id, price = price_at(connection, now)
-    bought = quote(price, amount_minor, utility.currency)
+    terms = terms_of(connection, meter, utility=utility, now=now, tender=tender, lock=lock)
+    bought = _quote(terms, amount_minor, units, utility, meter)
     tid = due_tid(connection, meter, now)
     security.require(meter.key.sgc, meter.key.krn)
-    return Offer(price_id, price, bought, tid)
+    return Offer(terms, bought, tid)
+
+
+def terms_of(
+    connection: Connection,
+    meter: Meter,
+    *,
+    utility: Utility,
+    now: datetime,
+    tender: Tender,
+    lock: bool = False,
+) -> Terms:
+    """By what a meter's money is priced: its tariff, or else the shop's flat price.
+
+    Raises:
+        NoPriceError, TariffNotValidError: the clock says a time before there was one.
+        TariffResourceError: the tariff prices another resource than the meter counts.
+    """
+    version = price_id = price = None
+    if meter.tariff_id is None:
+        price_id, price = price_at(connection, now)
+        tariff = flat_tariff(price, meter.resource)
+    else:
+        version = tariff_at(connection, meter.tariff_id, now, utility.currency)
+        tariff = version.tariff
+        if tariff.resource is not meter.resource:
+            raise TariffResourceError(
+                f"Meter {meter.number} counts {meter.resource.value}, and its tariff "
+                f"{tariff.name!r} is for {tariff.resource.value}: assign it another tariff."
+            )
+    known = situation(
+        connection,
+        meter,
+        tariff,
+        utility=utility,
+        now=now,
+        channel=tender.value,
+        lock=lock,
+    )
+    return Terms(tariff, known, version, price_id, price)
+
+
+def _quote(
+    terms: Terms, amount_minor: int | None, units: int | None, utility: Utility, meter: Meter
+) -> Quote:
+    if units is not None:
+        due = quoting.quote_for_units(terms.tariff, terms.situation, units, utility.currency)
+        _require_within_limits(utility, meter, terms.tariff, due.tendered_minor)
+        return tendered_for(due, amount_minor, utility.currency)
+    if amount_minor is None:
+        raise RequestFormatError("A sale is for an amount or for a number of units.")
+    _require_within_limits(utility, meter, terms.tariff, amount_minor)
+    return quoting.quote(terms.tariff, terms.situation, amount_minor, utility.currency)
 
 
 def _require_sellable(meter: Meter, now: datetime) -> None:
@@ -91,33 +181,47 @@ def _way_out(meter: Meter, now: datetime) -> str:
     )
 
 
-def _require_within_limits(utility: Utility, amount_minor: int) -> None:
+def _require_within_limits(
+    utility: Utility, meter: Meter, tariff: Tariff, amount_minor: int
+) -> None:
+    """The meter's own limits, or else the shop's; those of its tariff narrow them."""
     currency = utility.currency
-    if amount_minor < utility.minimum_minor:
+    least, most = limits_of(utility, meter)
+    least = max(least, tariff.minimum_minor or least)
+    most = min(most, tariff.maximum_minor or most)
+    if amount_minor < least:
         raise BelowMinimumError(
             f"{currency.code} {currency.text(amount_minor)} is below the smallest sale of "
-            f"{currency.code} {currency.text(utility.minimum_minor)}."
+            f"{currency.code} {currency.text(least)}."
         )
-    if amount_minor > utility.maximum_minor:
+    if amount_minor > most:
         raise AboveMaximumError(
             f"{currency.code} {currency.text(amount_minor)} is above the largest sale of "
-            f"{currency.code} {currency.text(utility.maximum_minor)}."
+            f"{currency.code} {currency.text(most)}."
         )
 
 
 def payment_part(utility: Utility, tender: Tender, offer: Offer) -> PaymentPart:
-    """The money part of the receipt."""
-    sold = offer.quote
+    """The money part of a sale's receipt."""
+    return paid_part(utility, tender, offer.terms, offer.quote)
+
+
+def paid_part(utility: Utility, tender: Tender, terms: Terms, paid: Quote) -> PaymentPart:
+    """The money part of the receipt of a sale, or of a payment for charges and debts."""
     return PaymentPart(
         currency=utility.currency.code,
         minor_digits=utility.currency.minor_digits,
         tender=tender.value,
-        tendered_minor=sold.tendered_minor,
-        change_minor=sold.change_minor,
-        price_id=offer.price_id,
-        price_per_kwh=offer.price.per_kwh,
-        tax_bp=offer.price.tax_bp,
+        tendered_minor=paid.tendered_minor,
+        change_minor=paid.change_minor,
+        tariff="" if terms.version is None else terms.tariff.name,
+        tariff_version=None if terms.version is None else terms.version.version,
+        debts=tuple(DebtPart(debt.name, debt.paid_minor, debt.left_minor) for debt in paid.debts),
+        price_id=terms.price_id,
+        price_per_kwh=None if terms.price is None else terms.price.per_kwh,
+        tax_bp=None if terms.price is None else terms.price.tax_bp,
         lines=tuple(
-            LinePart(line.kind.value, line.amount_minor, line.explanation) for line in sold.lines
+            LinePart(line.kind.value, line.amount_minor, line.explanation, line.reason)
+            for line in paid.lines
         ),
     )

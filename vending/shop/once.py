@@ -14,12 +14,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Row, bindparam, select, update
+from sqlalchemy import Connection, Engine, bindparam, select, update
 
-from storage.engine import insert_if_new, writing
+from storage.engine import writing
+from storage.prepared import InsertIfNew, Prepared
 from vending.errors import FaultFamily, VendingError
 from vending.receipts.receipt import Receipt
-from vending.shop.faults import MessageConflictError, OutcomeUnknownError, UnknownMessageError
+from vending.shop.faults import (
+    MessageConflictError,
+    OutcomeUnknownError,
+    QuestionError,
+    UnknownMessageError,
+)
 from vending.shop.requests import Outcome, VendResult, canonical_json
 from vending.shop.tables import requests
 
@@ -27,8 +33,20 @@ from vending.shop.tables import requests
 _THIS_ID: Final = (requests.c.client == bindparam("asking")) & (
     requests.c.message_id == bindparam("id_asked")
 )
-_BY_ID: Final = select(requests).where(_THIS_ID)
-_ANSWER: Final = (
+_NEW: Final = InsertIfNew(
+    requests,
+    [
+        "client",
+        "message_id",
+        "operation",
+        "request_sha256",
+        "received_at",
+        "operator",
+        "terminal",
+    ],
+)
+_BY_ID: Final = Prepared(select(requests).where(_THIS_ID))
+_ANSWER: Final = Prepared(
     update(requests)
     .where(_THIS_ID)
     .values(outcome=bindparam("outcome"), response=bindparam("response"))
@@ -43,6 +61,9 @@ class Question:
     message_id: str
     operation: str
     essence: dict[str, Any]
+    operator: str = ""
+    """Who asks; may be another when the request is repeated."""
+    terminal: str = ""
 
     @property
     def sha256(self) -> bytes:
@@ -67,19 +88,23 @@ def answer_once(
     Raises:
         MessageConflictError: the id stands for another request.
         StorageError: of `storage.engine.writing`.
-        VendingError: a protocol or system fault from ``work``; nothing was stored.
+        VendingError: a protocol or system fault, or a question, from ``work``; nothing was
+            stored.
     """
     try:
         with writing(engine) as connection:
             if not _begin(connection, question, received_at):
                 return _repeated(connection, question)
-            response = _done(question, work(connection))
+            receipt = work(connection)
+            response = _done(question, receipt)
             _store(connection, question, Outcome.DONE, response)
     except VendingError as fault:
-        if fault.family is not FaultFamily.BUSINESS:
+        if fault.family is not FaultFamily.BUSINESS or isinstance(fault, QuestionError):
             raise
         return _refuse_once(engine, question, received_at, fault)
-    return VendResult.stored(question.client, question.message_id, response, replayed=False)
+    return VendResult(
+        Outcome.DONE, question.client, question.message_id, response, False, receipt, None
+    )
 
 
 def _refuse_once(
@@ -114,20 +139,21 @@ def stored_answer(connection: Connection, client: str, message_id: str) -> VendR
     return _result(stored)
 
 
-def _stored(connection: Connection, client: str, message_id: str) -> Row[Any] | None:
-    return connection.execute(_BY_ID, {"asking": client, "id_asked": message_id}).one_or_none()
+def _stored(connection: Connection, client: str, message_id: str) -> Any:
+    return _BY_ID.first(connection, {"asking": client, "id_asked": message_id})
 
 
 def _begin(connection: Connection, question: Question, received_at: datetime) -> bool:
-    return insert_if_new(
+    return _NEW.run(
         connection,
-        requests,
         {
             "client": question.client,
             "message_id": question.message_id,
             "operation": question.operation,
             "request_sha256": question.sha256,
             "received_at": received_at,
+            "operator": question.operator,
+            "terminal": question.terminal,
         },
     )
 
@@ -143,7 +169,7 @@ def _repeated(connection: Connection, question: Question) -> VendResult:
     return _result(stored)
 
 
-def _result(stored: Row[Any]) -> VendResult:
+def _result(stored: Any) -> VendResult:
     if stored.response is None:
         raise OutcomeUnknownError(
             f"Message id {stored.message_id} is still being worked on: ask again with it."
@@ -168,8 +194,8 @@ def _response(question: Question, outcome: Outcome, body: dict[str, Any]) -> byt
 
 
 def _store(connection: Connection, question: Question, outcome: Outcome, response: bytes) -> None:
-    connection.execute(
-        _ANSWER,
+    _ANSWER.run_by_the_end(
+        connection,
         {
             "asking": question.client,
             "id_asked": question.message_id,

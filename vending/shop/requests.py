@@ -20,7 +20,7 @@ from vending.errors import VendingError
 from vending.receipts.receipt import Receipt
 from vending.shop.books import Tender
 from vending.shop.faults import OutcomeUnknownError, RequestFormatError, fault_of
-from vending.shop.meters import Meter
+from vending.shop.meters import Meter, MeterKey
 from vending.shop.price import Quote
 from vending.shop.values import require_text, require_whole
 from vending.sts import AMOUNT_MAX, DecodedToken, MeterPan
@@ -184,6 +184,8 @@ class TrialVend:
 
     meter: Meter
     quote: Quote
+    new_key: MeterKey | None = None
+    """The key that the sale would move the meter to, when a key change is due with it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ class CounterRules:
     """A free issue of more units (tenths) takes two persons; 0: each one does."""
     replacement_limit_units: int = 1_000
     """A replacement of more units (tenths) takes two persons."""
+    free_basic_units: int = 0
+    """The month's free units (tenths) of a service point, where its tariff gives none."""
     key_expiry_warning_days: int = 90
     """So long before a meter's key expires it is told of."""
 
@@ -43,6 +45,7 @@ class CounterRules:
             ("double_sale_window_s", _WINDOW_S_MAX),
             ("free_issue_limit_units", AMOUNT_MAX),
             ("replacement_limit_units", AMOUNT_MAX),
+            ("free_basic_units", AMOUNT_MAX),
             ("key_expiry_warning_days", _WARNING_DAYS_MAX),
         ):
             value = require_whole(name, getattr(self, name), fault=InvalidSettingError)
@@ -69,21 +72,34 @@ def rules_of(connection: Connection) -> CounterRules:
         double_sale_window_s=row.double_sale_window_s,
         free_issue_limit_units=row.free_issue_limit_units,
         replacement_limit_units=row.replacement_limit_units,
+        free_basic_units=row.free_basic_units,
         key_expiry_warning_days=row.key_expiry_warning_days,
     )
 
 
-def set_rules(house: House, rules: CounterRules, operator: str = "") -> None:
-    """From now on the counter works by these rules; leaves an audit line.
+@dataclass(frozen=True, slots=True)
+class RulesDesk:
+    """The counter's rules: see them, set them."""
 
-    Raises:
-        PermissionDeniedError: the actor may not change tariffs and rules.
-    """
-    house.require(Permission.TARIFFS)
-    who, now = house.who(operator), house.now()
-    with house.writing() as connection:
-        _store(connection, rules)
-        _record(connection, rules, who, now)
+    house: House
+
+    def show(self) -> CounterRules:
+        """The rules that hold now."""
+        self.house.require(Permission.LOOK)
+        with self.house.reading() as connection:
+            return rules_of(connection)
+
+    def set(self, rules: CounterRules, *, operator: str = "") -> None:
+        """From now on the counter works by these rules; leaves an audit line.
+
+        Raises:
+            PermissionDeniedError: the actor may not change tariffs and rules.
+        """
+        self.house.require(Permission.TARIFFS)
+        who, now = self.house.who(operator), self.house.now()
+        with self.house.writing() as connection:
+            _store(connection, rules)
+            _record(connection, rules, who, now)
 
 
 def _store(connection: Connection, rules: CounterRules) -> None:

@@ -6,12 +6,14 @@ which a trial runs too.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from storage import ledger
 from vending.cash.drawer import shift_of_sale
+from vending.price.dues import settle
 from vending.receipts.receipt import Receipt, ReceiptKind, TokenPart
 from vending.security.port import SecurityModule
 from vending.shop.books import moves_of
@@ -22,17 +24,20 @@ from vending.shop.issue import (
     seller_part,
     store_receipt,
 )
+from vending.shop.key_change import begin_key_change, finish_key_change
+from vending.shop.key_policy import key_standing, key_to_change_to
+from vending.shop.key_sale import credit_name, sale_messages
 from vending.shop.meters import find_meter
 from vending.shop.offer import make_offer, payment_part
 from vending.shop.requests import TrialVend, VendRequest
+from vending.shop.second_sale import ask_about_second
 from vending.shop.settings import Utility
-from vending.sts import Service, TransferCredit
+from vending.sts import TransferCredit
 
 
 def try_sale(
     connection: Connection,
-    number: str,
-    amount_minor: int,
+    request: VendRequest,
     *,
     utility: Utility,
     security: SecurityModule,
@@ -43,9 +48,21 @@ def try_sale(
     Raises:
         VendingError: any refusal that the sale would meet.
     """
-    meter = find_meter(connection, number)
-    offer = make_offer(connection, meter, amount_minor, utility=utility, security=security, now=now)
-    return TrialVend(meter, offer.quote)
+    meter = find_meter(connection, request.meter)
+    standing = key_standing(connection, meter, now)
+    new_key = key_to_change_to(meter, standing, accepted=request.accept_key_change)
+    sold_to = meter if new_key is None else replace(meter, key=new_key)
+    offer = make_offer(
+        connection,
+        sold_to,
+        request.amount_minor,
+        units=request.units,
+        utility=utility,
+        security=security,
+        now=now,
+        tender=request.tender,
+    )
+    return TrialVend(meter, offer.quote, new_key)
 
 
 def sell_credit(
@@ -70,13 +87,28 @@ def sell_credit(
     Raises:
         VendingError: any refusal; nothing was written.
     """
-    meter = find_meter(connection, request.meter, lock=True)
+    held = find_meter(connection, request.meter, lock=True)
+    ask_about_second(connection, held, request, utility, now)
+    standing = key_standing(connection, held, now)
+    new_key = key_to_change_to(held, standing, accepted=request.accept_key_change)
+    change = None
+    if new_key is not None:
+        change = begin_key_change(connection, held, new_key, "due at a sale", security, now)
+    meter = held if change is None else change.after
     offer = make_offer(
-        connection, meter, request.amount_minor, utility=utility, security=security, now=now
+        connection,
+        meter,
+        request.amount_minor,
+        units=request.units,
+        utility=utility,
+        security=security,
+        now=now,
+        tender=request.tender,
+        lock=True,
     )
     sold = offer.quote
     bought_before = last_purchase(connection, meter)
-    content = TransferCredit(Service.ELECTRICITY, rnd, offer.tid, sold.units)
+    content = TransferCredit(meter.resource.service, rnd, offer.tid, sold.units)
     digits = security.make_token(content, meter.attributes())
     transaction_id = ledger.post(
         connection,
@@ -92,15 +124,24 @@ def sell_credit(
         kind=ReceiptKind.CREDIT,
         meter=meter,
         issued_at=now,
-        made=(MadeToken(content.token_class, content.subclass, digits, offer.tid, sold.units),),
+        made=(
+            *(change.made if change is not None else ()),
+            MadeToken(content.token_class, content.subclass, digits, offer.tid, sold.units),
+        ),
         operator=request.operator,
         terminal=request.terminal,
         tender=request.tender.value,
+        resource=meter.resource.value,
         shift_id=shift_of_sale(connection, request.operator, request.terminal, request.tender),
         tendered_minor=sold.tendered_minor,
         change_minor=sold.change_minor,
         transaction_id=transaction_id,
+        tariff_version_id=offer.terms.version_id,
     )
+    settle(connection, receipt_no, meter, sold, now)
+    if change is not None:
+        finish_key_change(connection, change, receipt_no, now)
+    messages = sale_messages(connection, change, standing, now)
     return Receipt(
         receipt_no=receipt_no,
         kind=ReceiptKind.CREDIT,
@@ -109,10 +150,14 @@ def sell_credit(
         client=request.client,
         message_id=request.message_id,
         seller=seller_part(utility, request.terminal, request.operator),
-        meter=meter_part(meter),
-        tokens=(TokenPart("Electricity", digits, sold.units, offer.tid),),
+        meter=meter_part(held, new_key),
+        tokens=(
+            *(change.parts(behind=1) if change is not None else ()),
+            TokenPart(credit_name(meter, change), digits, sold.units, offer.tid, code="credit"),
+        ),
         payment=payment_part(utility, request.tender, offer),
-        messages=(),
+        messages=tuple(text for text, _ in messages),
+        message_reasons=tuple(reason for _, reason in messages),
         test_marks=security.test_marks(meter.attributes()),
         days_since_last=_days_between(utility, bought_before, now),
     )

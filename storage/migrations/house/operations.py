@@ -47,6 +47,7 @@ def _make_rules() -> None:
         "double_sale_window_s",
         "free_issue_limit_units",
         "replacement_limit_units",
+        "free_basic_units",
         "key_expiry_warning_days",
     )
     table(
@@ -104,7 +105,8 @@ def _make_advices() -> None:
         "AND NOT EXISTS (SELECT 1 FROM reprints WHERE receipt_no = NEW.receipt_no) "
         "AND NOT EXISTS (SELECT 1 FROM receipts, receipts later "
         "WHERE receipts.receipt_no = NEW.receipt_no AND later.meter_id = receipts.meter_id "
-        "AND later.receipt_no > receipts.receipt_no AND later.units > 0 AND NOT EXISTS ("
+        "AND later.receipt_no > receipts.receipt_no AND later.kind IN "
+        "('credit', 'free_issue', 'free_basic', 'replacement') AND NOT EXISTS ("
         "SELECT 1 FROM advices gone WHERE gone.receipt_no = later.receipt_no "
         "AND gone.advice = 'reversed')))",
         "only the latest sale, unprinted, is reversed",

@@ -1,0 +1,35 @@
+"""Whether a sale was undone since."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, select
+
+from vending.receipts.receipt import ReceiptKind
+from vending.shop.faults import SaleReversedError
+from vending.shop.tables import receipts
+
+_UNDONE: Final = select(receipts.c.receipt_no).where(
+    receipts.c.reversed_receipt_no == bindparam("undone"), receipts.c.kind == bindparam("how")
+)
+
+
+def undone_by(connection: Connection, receipt_no: int, how: ReceiptKind) -> int | None:
+    """The receipt of a sale's reversal, or of its refund; None when there is none."""
+    found: int | None = connection.scalar(_UNDONE, {"undone": receipt_no, "how": how.value})
+    return found
+
+
+def require_unreversed(connection: Connection, receipt_no: int) -> None:
+    """Refuse a sale that was reversed.
+
+    Raises:
+        SaleReversedError: names the reversal's receipt.
+    """
+    reversal = undone_by(connection, receipt_no, ReceiptKind.REVERSAL)
+    if reversal is not None:
+        raise SaleReversedError(
+            f"Receipt {receipt_no} was reversed by receipt {reversal}: its token must not be "
+            "given to anybody."
+        )

@@ -1,0 +1,179 @@
+"""What it takes to undo a sale: the sale as it is stored, what forbids it, the entries back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, exists, select
+
+from storage import ledger
+from storage.ledger import Transfer, transfers
+from vending.receipts.receipt import Receipt, ReceiptKind
+from vending.shop.counter_tables import advices, prints
+from vending.shop.faults import (
+    NotASaleError,
+    NotLatestSaleError,
+    ReceiptPrintedError,
+    SaleConfirmedError,
+    SaleRefundedError,
+)
+from vending.shop.house import House
+from vending.shop.meters import Meter, find_meter
+from vending.shop.once import stored_answer
+from vending.shop.reversals import require_unreversed, undone_by
+from vending.shop.tables import receipts, reprints
+
+_GIVEN: Final = (
+    ReceiptKind.CREDIT.value,
+    ReceiptKind.FREE_ISSUE.value,
+    ReceiptKind.FREE_BASIC.value,
+    ReceiptKind.REPLACEMENT.value,
+)
+"""Kinds whose tokens carry units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """A sale as it is stored; its meter and its receipt are locked."""
+
+    receipt_no: int
+    receipt: Receipt
+    meter: Meter
+    units: int
+    transaction_id: int
+    vendor_id: int | None
+    shift_id: int | None
+
+
+def find_sale(connection: Connection, client: str, message_id: str) -> Sale:
+    """A sale by its message id, locked against advice, prints and sales beside this one.
+
+    Raises:
+        UnknownMessageError: nothing was sold or refused under it.
+        NotASaleError: it was refused, or is no sale.
+    """
+    answered = stored_answer(connection, client, message_id)
+    receipt = answered.receipt
+    if receipt is None or receipt.kind is not ReceiptKind.CREDIT:
+        raise NotASaleError(
+            f"Nothing was sold under message id {message_id} of client {client}: there is "
+            "nothing to confirm or to undo."
+        )
+    return _sale(connection, receipt)
+
+
+def sale_of_receipt(connection: Connection, receipt_no: int) -> Sale:
+    """A sale by its receipt's number, locked in the same way.
+
+    Raises:
+        NotASaleError: no such receipt, or it is no sale.
+    """
+    row = connection.execute(
+        select(receipts.c.client, receipts.c.message_id, receipts.c.kind).where(
+            receipts.c.receipt_no == receipt_no
+        )
+    ).one_or_none()
+    if row is None or row.kind != ReceiptKind.CREDIT.value:
+        raise NotASaleError(f"Receipt {receipt_no} is no sale of this shop.")
+    return _sale(connection, stored_answer(connection, row.client, row.message_id).require_done())
+
+
+def require_reversible(connection: Connection, sale: Sale) -> None:
+    """Refuse to undo a sale whose token somebody may have.
+
+    Raises:
+        SaleReversedError, SaleRefundedError, SaleConfirmedError, ReceiptPrintedError,
+            NotLatestSaleError.
+    """
+    require_with_money(connection, sale)
+    number = sale.receipt_no
+    if connection.scalar(select(advices.c.advice).where(advices.c.receipt_no == number)):
+        raise SaleConfirmedError(
+            f"The sale of receipt {number} was confirmed: the customer has the token. What is "
+            "left is a refund."
+        )
+    for printed in (prints, reprints):
+        if connection.scalar(
+            select(printed.c.receipt_no).where(printed.c.receipt_no == number).limit(1)
+        ):
+            raise ReceiptPrintedError(
+                f"Receipt {number} was printed or shown: a token that left the building cannot "
+                "be unsold. What is left is a refund."
+            )
+    later = connection.scalar(_later(sale))
+    if later is not None:
+        raise NotLatestSaleError(
+            f"Units were given to meter {sale.meter.number} after receipt {number} (receipt "
+            f"{later}): only the latest sale can be undone."
+        )
+
+
+def require_with_money(connection: Connection, sale: Sale) -> None:
+    """Refuse a sale whose money went back before.
+
+    Raises:
+        SaleReversedError, SaleRefundedError.
+    """
+    require_unreversed(connection, sale.receipt_no)
+    refund = undone_by(connection, sale.receipt_no, ReceiptKind.REFUND)
+    if refund is not None:
+        raise SaleRefundedError(
+            f"The money of receipt {sale.receipt_no} was given back before, on receipt {refund}."
+        )
+
+
+def give_back(
+    connection: Connection, house: House, sale: Sale, kind: ReceiptKind, now: datetime
+) -> int:
+    """Post the entries of a sale the other way round; gives the transaction's id."""
+    rows = connection.execute(
+        select(transfers)
+        .where(transfers.c.transaction_id == sale.transaction_id)
+        .order_by(transfers.c.position)
+    )
+    return ledger.post(
+        connection,
+        kind=kind.value,
+        posted_at=now,
+        currency=house.utility.currency.code,
+        moves=[
+            Transfer(row.credit_account, row.debit_account, row.amount_minor, row.purpose)
+            for row in rows
+        ],
+    )
+
+
+def _sale(connection: Connection, receipt: Receipt) -> Sale:
+    meter = find_meter(connection, receipt.meter.number, lock=True)
+    row: Row[Any] = connection.execute(
+        select(receipts)
+        .where(receipts.c.receipt_no == receipt.receipt_no)
+        .with_for_update(key_share=True)
+    ).one()
+    return Sale(
+        row.receipt_no,
+        receipt,
+        meter,
+        row.units,
+        row.transaction_id,
+        row.vendor_id,
+        row.shift_id,
+    )
+
+
+def _later(sale: Sale) -> Any:
+    later = receipts.alias("later")
+    return (
+        select(later.c.receipt_no)
+        .where(
+            later.c.meter_id == sale.meter.meter_id,
+            later.c.receipt_no > sale.receipt_no,
+            later.c.kind.in_(_GIVEN),
+            ~exists().where(
+                advices.c.receipt_no == later.c.receipt_no, advices.c.advice == "reversed"
+            ),
+        )
+        .limit(1)
+    )
