@@ -14,7 +14,9 @@ bank statement, money in    ``bank``                  ``bank.unallocated``
 bank statement, money out   ``bank.unallocated``      ``bank``
 a deposit arrived           ``bank.unallocated``      ``bank.in_transit``
 a customer's transfer       ``bank.unallocated``      ``tender.bank``
-commission                  ``commission``            ``vendor.due``
+a vendor tops up            ``tender.<tender>``       ``vendor.<number>``
+a vendor's transfer         ``bank.unallocated``      ``vendor.<number>``
+commission                  ``commission``            ``vendor.<number>``
 ==========================  ========================  ========================
 
 So ``bank`` stands where the bank says it stands, and ``bank.unallocated`` holds what nobody has
@@ -40,6 +42,7 @@ BANK: Final = "bank"
 UNALLOCATED: Final = "bank.unallocated"
 COMMISSION: Final = "commission"
 TENDER_PREFIX: Final = "tender."
+_VENDOR_PREFIX: Final = "vendor."
 
 _KINDS: Final = {
     FLOAT: AccountKind.LIABILITY,
@@ -56,14 +59,23 @@ def tender_account(tender: str) -> str:
     return TENDER_PREFIX + tender
 
 
+def vendor_account(vendor_id: int) -> str:
+    """What the house owes a vendor: money paid in and commission, less what was sold."""
+    return f"{_VENDOR_PREFIX}{vendor_id}"
+
+
 def post(
     connection: Connection, kind: str, posted_at: datetime, currency: str, moves: Sequence[Transfer]
 ) -> int:
     """Post one transaction; opens accounts of this subject that are used for the first time."""
     used = {side for move in moves for side in (move.debit, move.credit)}
-    for account in sorted(used & _KINDS.keys()):
-        row = {"account": account, "currency": currency, "kind": _KINDS[account].value}
-        insert_if_new(connection, ledger.accounts, row)
+    for account in sorted(used):
+        kind_of = (
+            AccountKind.LIABILITY if account.startswith(_VENDOR_PREFIX) else _KINDS.get(account)
+        )
+        if kind_of is not None:
+            row = {"account": account, "currency": currency, "kind": kind_of.value}
+            insert_if_new(connection, ledger.accounts, row)
     return ledger.post(connection, kind, posted_at, currency, moves)
 
 

@@ -105,6 +105,10 @@ class BatchDesk:
         require_text("The site", site)
         if kind is BatchKind.SHIFT:
             raise BatchKindError("A shift is opened by its operator: `meterhouse shift open`.")
+        if kind is BatchKind.BANK and vendor_id is not None:
+            raise BatchKindError(
+                "A vendor's money is the vendor's own: it is paid in as a top-up, not as a deposit."
+            )
         with self.house.writing() as connection:
             if vendor_id is not None:
                 require_vendor(connection, vendor_id)

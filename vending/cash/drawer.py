@@ -6,12 +6,13 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
 
+from storage.prepared import Prepared
 from vending.cash.cash_tables import batches, cash_settings
 from vending.cash.faults import NoShiftError
 from vending.shop.books import Tender
 
 # Statements are made once: making one takes longer than running it.
-_OPEN_SHIFT: Final = (
+_OPEN_SHIFT: Final = Prepared(
     select(batches.c.batch_id)
     .where(
         batches.c.kind == "shift",
@@ -21,7 +22,7 @@ _OPEN_SHIFT: Final = (
     )
     .with_for_update(read=True)
 )
-_REQUIRED: Final = select(cash_settings.c.shifts_required)
+_REQUIRED: Final = Prepared(select(cash_settings.c.shifts_required))
 
 
 def open_shift_id(connection: Connection, operator: str, terminal: str) -> int | None:
@@ -29,8 +30,8 @@ def open_shift_id(connection: Connection, operator: str, terminal: str) -> int |
 
     In a write transaction the shift stays open until that ends: who wants to count it waits.
     """
-    shift_id: int | None = connection.scalar(
-        _OPEN_SHIFT, {"of_operator": operator, "at_terminal": terminal}
+    shift_id: int | None = _OPEN_SHIFT.scalar(
+        connection, {"of_operator": operator, "at_terminal": terminal}
     )
     return shift_id
 
@@ -50,7 +51,7 @@ def shift_of_sale(
         NoShiftError: cash is taken, no shift is open, and the house wants one.
     """
     shift_id = open_shift_id(connection, operator, terminal)
-    if shift_id is None and tender is Tender.CASH and connection.scalar(_REQUIRED):
+    if shift_id is None and tender is Tender.CASH and _REQUIRED.scalar(connection):
         raise NoShiftError(
             f"No shift of {operator or 'this operator'} is open at terminal "
             f"{terminal or '(none)'}: cash is taken in a shift only. Open one with "

@@ -73,3 +73,58 @@ class UnknownVendorError(ShopError):
     """There is no vendor of this number or name."""
 
     code: ClassVar[str] = "unknown_vendor"
+
+
+class BankFileError(ShopError):
+    """A bank's file, or a booking in it, cannot be read."""
+
+    code: ClassVar[str] = "bank_file"
+
+
+class BankMappingError(ShopError):
+    """How a bank writes its CSV is not known, or is described wrongly."""
+
+    code: ClassVar[str] = "bank_mapping"
+
+
+class UnknownBankEntryError(ShopError):
+    """There is no booking of this number."""
+
+    code: ClassVar[str] = "unknown_bank_entry"
+
+
+class BankReviewError(ShopError):
+    """A review that cannot be: already settled, or the wrong target for this booking."""
+
+    code: ClassVar[str] = "bank_review"
+
+
+class VendorExistsError(ShopError):
+    """There is a vendor of this name already."""
+
+    code: ClassVar[str] = "vendor_exists"
+
+
+class TopUpConflictError(ShopError):
+    """The reference of a top-up was used before, for another top-up."""
+
+    code: ClassVar[str] = "top_up_conflict"
+    family: ClassVar[FaultFamily] = FaultFamily.PROTOCOL
+
+
+class CommissionRateError(ShopError):
+    """A commission rate that cannot be, or one for a time that has been."""
+
+    code: ClassVar[str] = "commission_rate"
+
+
+class TerminalExistsError(ShopError):
+    """There is a terminal of this name already."""
+
+    code: ClassVar[str] = "terminal_exists"
+
+
+class UnknownTerminalError(ShopError):
+    """There is no terminal of this name."""
+
+    code: ClassVar[str] = "unknown_terminal"

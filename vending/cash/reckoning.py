@@ -2,7 +2,8 @@
 
 Expected = the float + everything that the receipts of the shift moved into and out of the
 tender's account.  It is taken from the ledger, not from the receipts, so that a count is held
-against the books themselves.
+against the books themselves.  A vendor's drawer is not in the house's ledger: there the receipts
+themselves are added up.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from sqlalchemy import Connection, bindparam, func, insert, select, union_all
 
 from storage.ledger import transfers
 from vending.cash.accounts import TENDER_PREFIX
-from vending.cash.cash_tables import batch_counts, count_pieces
+from vending.cash.cash_tables import batch_counts, batches, count_pieces
 from vending.cash.faults import CountError
 from vending.shop.books import Tender
 from vending.shop.money import Currency
 from vending.shop.tables import receipts
 from vending.shop.values import require_whole
 
+GIVEN_BACK: Final = ("reversal", "refund")
+"""Kinds of receipts whose money went back to the customer."""
 _MINOR_MAX: Final = 10**15
 _SIDES: Final = union_all(
     *(
@@ -107,9 +110,32 @@ class Reckoned:
 
 
 def takings(connection: Connection, shift_id: int) -> dict[str, int]:
-    """What the receipts of a shift moved into each tender's account, in minor units."""
+    """What the receipts of a shift brought in, by tender, in minor units."""
+    vendor_id = connection.scalar(select(batches.c.vendor_id).where(batches.c.batch_id == shift_id))
+    if vendor_id is not None:
+        return _vendors_takings(connection, shift_id)
     rows = connection.execute(_TAKINGS, {"in_shift": shift_id})
     return {account.removeprefix(TENDER_PREFIX): int(moved) for account, moved in rows}
+
+
+def _vendors_takings(connection: Connection, shift_id: int) -> dict[str, int]:
+    rows = connection.execute(
+        select(
+            receipts.c.kind,
+            receipts.c.tender,
+            func.sum(receipts.c.tendered_minor).label("tendered"),
+            func.sum(receipts.c.change_minor).label("change"),
+        )
+        .where(receipts.c.shift_id == shift_id, receipts.c.tender.is_not(None))
+        .group_by(receipts.c.kind, receipts.c.tender)
+    )
+    taken: dict[str, int] = {}
+    for row in rows:
+        sign = -1 if row.kind in GIVEN_BACK else 1
+        taken[row.tender] = taken.get(row.tender, 0) + sign * int(row.tendered)
+        cash = Tender.CASH.value  # change is paid out in cash, whatever was tendered
+        taken[cash] = taken.get(cash, 0) - sign * int(row.change)
+    return taken
 
 
 def reckon(

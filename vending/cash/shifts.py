@@ -129,14 +129,15 @@ class ShiftDesk:
         """
         self.house.require(Permission.CASH)
         who, now = self._person(operator), self.house.now()
-        require_text("The terminal", terminal)
+        terminal = self.house.where(terminal)
         require_text("The site", site)
         if not 0 <= require_whole("The float", float_minor) <= _FLOAT_MAX:
             raise RequestFormatError("The float must lie between 0 and 10**15 minor units.")
         with self.house.writing() as connection:
             self._refuse_second(connection, who, terminal)
             transaction_id = None
-            if float_minor:
+            vendor_id = self._vendor_at(connection, terminal)
+            if float_minor and vendor_id is None:
                 give = moved(
                     Tender.CASH.account, accounts.FLOAT, float_minor, "float given to a drawer"
                 )
@@ -145,7 +146,7 @@ class ShiftDesk:
                 connection,
                 {
                     "kind": BatchKind.SHIFT.value,
-                    "vendor_id": self._vendor_at(connection, terminal),
+                    "vendor_id": vendor_id,
                     "site": site,
                     "terminal": terminal,
                     "operator": who,
@@ -172,8 +173,7 @@ class ShiftDesk:
             NoShiftError: there is none.
         """
         self.house.require(Permission.CASH)
-        who = self.house.who(operator)
-        require_text("The terminal", terminal)
+        who, terminal = self.house.who(operator), self.house.where(terminal)
         with self.house.reading() as connection:
             shift_id = connection.scalar(
                 select(batches.c.batch_id)
@@ -391,7 +391,7 @@ class ShiftDesk:
         """The locked shift; one's own, unless a supervisor acts."""
         shift = find_batch(connection, shift_id, lock=True)
         own = shift.operator == who
-        if not own and not self.house.actor.may(Permission.SUPERVISE):
+        if not own and not self.house.current_actor().may(Permission.SUPERVISE):
             raise ShiftOfAnotherError(
                 f"Shift {shift_id} is {shift.operator}'s: that operator or a supervisor acts on it."
             )
@@ -428,7 +428,13 @@ class ShiftDesk:
     def _post_close(
         self, connection: Connection, shift: Batch, reckoned: tuple[Reckoned, ...], now: datetime
     ) -> int | None:
-        """Over and short of each tender, then the float goes back."""
+        """Over and short of each tender, then the float goes back.
+
+        A vendor's drawer holds the vendor's money: the report says what differs, the house's
+        ledger has nothing of it.
+        """
+        if shift.vendor_id is not None:
+            return None
         moves = [
             moved(
                 accounts.tender_account(each.tender),

@@ -1,4 +1,4 @@
-"""Shifts, batches, deposit slips, commission, bank statements."""
+"""Shifts, batches, deposit slips; then bank statements and commission."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from storage.migrations.columns import (
     time,
     unique,
 )
+from storage.migrations.house import cash_bank
 
 _OPEN_BATCH = "EXISTS (SELECT 1 FROM batches WHERE batch_id = NEW.{0} AND state {1})"
 _LOCK_BATCH = "SELECT 1 FROM batches WHERE batch_id = NEW.{0} FOR SHARE"
@@ -33,6 +34,7 @@ def make() -> None:
     _make_copies()
     _hold_what_is_closed()
     _receipts_belong_to_open_shifts()
+    cash_bank.make()
 
 
 def _make_settings() -> None:

@@ -1,0 +1,1 @@
+"""Bank statements: read, stored once, matched, reviewed, vended."""
