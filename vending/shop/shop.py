@@ -15,8 +15,10 @@ import vending.shop.tables_all  # noqa: F401 - the metadata must be whole
 from storage import audit
 from storage.engine import open_engine, reading, writing
 from storage.migrate import create_schema, require_current, require_ours, upgrade_schema
+from vending.cash.bank.bank_desk import BankDesk
 from vending.cash.batch_desk import BatchDesk
 from vending.cash.shifts import ShiftDesk
+from vending.cash.vendors import VendorDesk
 from vending.people.approval_desk import ApprovalDesk
 from vending.receipts.receipt import Receipt
 from vending.security.port import PublicTestKeys, SecurityModule
@@ -174,6 +176,16 @@ class Shop:
     def batches(self) -> BatchDesk:
         """Sales and bank batches, deposit slips."""
         return BatchDesk(self._house)
+
+    @property
+    def vendors(self) -> VendorDesk:
+        """Vendors, their credit and commission; terminals."""
+        return VendorDesk(self._house)
+
+    @property
+    def bank(self) -> BankDesk:
+        """Bank statements: import, review, settle, vend."""
+        return BankDesk(self._house, self.vend)
 
     # --- meters ---------------------------------------------------------------------------
 
