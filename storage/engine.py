@@ -8,13 +8,15 @@ SQLite (the embedded default)
 
 PostgreSQL (the way up)
     psycopg 3.  Writes run READ COMMITTED with row locks, reads REPEATABLE READ and read-only.
+    A connection that has gone stale is found out by BEGIN, before anything is done with it, and
+    replaced by a new one.
 
 A wait for another process's lock ends after `LOCK_WAIT_S`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +26,7 @@ from sqlalchemy import (
     URL,
     Connection,
     Engine,
+    RootTransaction,
     Table,
     create_engine,
     event,
@@ -43,11 +46,20 @@ from storage.errors import (
     InvariantError,
     ValueRefusedError,
 )
+from storage.prepared import command, forget, settle
 
 LOCK_WAIT_S: Final = 30
 """How long a transaction waits for another one before it gives up."""
 _CONNECT_TIMEOUT_S: Final = 10
 _WRITE: Final = "meterhouse_write"
+_PUT_OFF: Final = "meterhouse_put_off"
+_Act = Callable[[Connection], None]
+_BEGIN_SQLITE: Final = {None: "BEGIN", False: "BEGIN", True: "BEGIN IMMEDIATE"}
+_BEGIN_POSTGRESQL: Final = {
+    None: "BEGIN",
+    False: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    True: "BEGIN ISOLATION LEVEL READ COMMITTED",
+}
 
 
 def open_engine(url: str, *, create: bool = False) -> Engine:
@@ -132,21 +144,37 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    write = connection.get_execution_options().get(_WRITE, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    command(connection, _BEGIN_SQLITE[connection.get_execution_options().get(_WRITE)])
 
 
 def _open_postgresql(url: URL) -> Engine:
-    return create_engine(
+    engine = create_engine(
         url,
-        isolation_level="READ COMMITTED",
-        pool_pre_ping=True,
         hide_parameters=True,
         connect_args={
             "connect_timeout": _CONNECT_TIMEOUT_S,
             "options": f"-c lock_timeout={LOCK_WAIT_S}s -c timezone=UTC",
         },
     )
+    event.listen(engine, "connect", _prepare_postgresql)
+    event.listen(engine, "begin", _begin_postgresql)
+    event.listen(engine, "before_cursor_execute", _keep_order)
+    event.listen(engine, "commit", settle)
+    event.listen(engine, "rollback", forget)
+    return engine
+
+
+def _keep_order(connection: Connection, *_: object) -> None:
+    """What was put off goes before what is executed now."""
+    settle(connection)
+
+
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    connection.autocommit = True  # transactions begin in _begin_postgresql, nowhere else
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    command(connection, _BEGIN_POSTGRESQL[connection.get_execution_options().get(_WRITE)])
 
 
 @contextmanager
@@ -160,11 +188,12 @@ def writing(engine: Engine) -> Iterator[Connection]:
         ValueRefusedError: a value fits no column; nothing was written.
         CommitUnknownError: the connection broke during the commit.
     """
-    with _translated(), engine.connect() as connection:
-        connection = connection.execution_options(**{_WRITE: True})
-        transaction = connection.begin()
+    with _translated(), _begun(engine, write=True) as (connection, transaction):
         try:
             yield connection
+            for act in connection.get_execution_options()[_PUT_OFF]:
+                act(connection)
+            settle(connection)
         except BaseException:
             transaction.rollback()
             raise
@@ -178,6 +207,19 @@ def writing(engine: Engine) -> Iterator[Connection]:
             ) from fault
 
 
+def at_the_end(connection: Connection, act: _Act) -> None:
+    """Do something as the last thing of a write transaction, in the order of asking.
+
+    For what takes a lock that everybody wants: taken last, it is held for the shortest time
+    and is part of no deadlock.  In a transaction that is not `writing`'s it is done at once.
+    """
+    put_off: list[_Act] | None = connection.get_execution_options().get(_PUT_OFF)
+    if put_off is None:
+        act(connection)
+    else:
+        put_off.append(act)
+
+
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """One read transaction: all queries in the block see the same state.
@@ -186,13 +228,35 @@ def reading(engine: Engine) -> Iterator[Connection]:
         DatabaseUnavailableError: no answer.
         ValueRefusedError: a value fits no column.
     """
-    with _translated(), engine.connect() as connection:
-        if connection.dialect.name == "postgresql":
-            connection = connection.execution_options(
-                isolation_level="REPEATABLE READ", postgresql_readonly=True
-            )
-        with connection.begin():
-            yield connection
+    with _translated(), _begun(engine, write=False) as (connection, transaction), transaction:
+        yield connection
+
+
+@contextmanager
+def _begun(engine: Engine, *, write: bool) -> Iterator[tuple[Connection, RootTransaction]]:
+    """A connection in a transaction.
+
+    BEGIN finds out whether the server has closed the connection meanwhile (restarted, for
+    instance).  Nothing has been asked of it by then, so that another one may be taken.
+    """
+    try:
+        connection, transaction = _begin(engine, write=write)
+    except DBAPIError as fault:
+        if not fault.connection_invalidated:
+            raise
+        connection, transaction = _begin(engine, write=write)
+    with connection:
+        yield connection, transaction
+
+
+def _begin(engine: Engine, *, write: bool) -> tuple[Connection, RootTransaction]:
+    options = {_WRITE: True, _PUT_OFF: []} if write else {_WRITE: False}
+    connection = engine.connect().execution_options(**options)
+    try:
+        return connection, connection.begin()
+    except BaseException:
+        connection.close()
+        raise
 
 
 def insert_if_new(connection: Connection, into: Table, values: Mapping[str, object]) -> bool:
@@ -228,7 +292,7 @@ def _translated() -> Iterator[None]:
             f"The database refused to break a rule, nothing was written: {_first_line(fault)}"
         ) from None
     except DataError:
-        raise _value_refused() from None
+        raise ValueRefusedError from None
     except PoolTimeoutError:
         raise DatabaseUnavailableError(
             "All connections to the database are busy; nothing was written."
@@ -237,13 +301,8 @@ def _translated() -> Iterator[None]:
         raise DatabaseUnavailableError(
             f"The database could not be used, nothing was written: {_first_line(fault)}"
         ) from None
-
     except (StatementError, OverflowError, UnicodeEncodeError):  # before the driver was asked
-        raise _value_refused() from None
-
-
-def _value_refused() -> ValueRefusedError:
-    return ValueRefusedError("A value fits no column of the database; nothing was written.")
+        raise ValueRefusedError from None
 
 
 def _first_line(fault: DBAPIError) -> str:
