@@ -107,6 +107,10 @@ class Actor:
     """None in an open house, where nobody has signed in."""
     vendor_id: int | None = None
     """The vendor this actor works for; None for the utility's own people."""
+    client: str | None = None
+    """The only client that this actor's requests may name; None: any."""
+    terminal: str | None = None
+    """The terminal that this actor stands at; None: any."""
 
     def may(self, permission: Permission) -> bool:
         """Whether the actor may do this."""

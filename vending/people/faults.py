@@ -52,3 +52,88 @@ class UnknownActError(ShopError):
 
     code: ClassVar[str] = "unknown_act"
     family: ClassVar[FaultFamily] = FaultFamily.PROTOCOL
+
+
+class WrongCredentialsError(ShopError):
+    """Name, password, key or session do not open this shop; which of them is not said."""
+
+    code: ClassVar[str] = "wrong_credentials"
+
+
+class TooManyTriesError(ShopError):
+    """After several wrong passwords the next try has to wait, longer each time."""
+
+    code: ClassVar[str] = "too_many_tries"
+
+
+class PasswordRuleError(ShopError):
+    """A new password is too short, too long, or the operator's name."""
+
+    code: ClassVar[str] = "password_rule"
+
+
+class OperatorExistsError(ShopError):
+    """There is an operator of this name already, perhaps in another case."""
+
+    code: ClassVar[str] = "operator_exists"
+
+
+class UnknownOperatorError(ShopError):
+    """There is no operator of this name."""
+
+    code: ClassVar[str] = "unknown_operator"
+
+
+class OperatorNameError(ShopError):
+    """An operator's name must be one short line without colons."""
+
+    code: ClassVar[str] = "operator_name"
+
+
+class UnknownRoleError(ShopError):
+    """There is no role of this name, or none was given."""
+
+    code: ClassVar[str] = "unknown_role"
+
+
+class FirstOperatorError(ShopError):
+    """The first operator must be an administrator: nobody else could add the second."""
+
+    code: ClassVar[str] = "first_operator"
+
+
+class LastAdministratorError(ShopError):
+    """The last enabled administrator stays: nobody else could let anybody in."""
+
+    code: ClassVar[str] = "last_administrator"
+
+
+class OwnRolesError(ShopError):
+    """Nobody changes their own roles."""
+
+    code: ClassVar[str] = "own_roles"
+
+
+class UnknownApiKeyError(ShopError):
+    """There is no API key of this prefix."""
+
+    code: ClassVar[str] = "unknown_api_key"
+
+
+class BindingError(ShopError):
+    """An operator's or key's vendor or terminal is not there, or a key's end has passed."""
+
+    code: ClassVar[str] = "binding"
+
+
+class ClientMismatchError(ShopError):
+    """An API key's requests must name the client that the key was made for."""
+
+    code: ClassVar[str] = "client_mismatch"
+    family: ClassVar[FaultFamily] = FaultFamily.PROTOCOL
+
+
+class HeadFormatError(ShopError):
+    """What was given as the audit trail's kept head is none."""
+
+    code: ClassVar[str] = "head_format"

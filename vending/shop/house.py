@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 
 from storage.engine import reading, writing
 from vending.people.actor import ANYBODY, Actor, Permission
+from vending.people.door import Door
+from vending.people.faults import ClientMismatchError
 from vending.security.port import SecurityModule
 from vending.shop.faults import PermissionDeniedError, storage_faults
 from vending.shop.settings import Utility
 from vending.shop.values import require_moment, require_text
+
+_Request = TypeVar("_Request", bound=Any)
+"""A frozen request with the fields client, operator and terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,9 @@ class House:
     rnd: Callable[[], int]
     """Gives 4 random bits (0-15)."""
     actor: Actor = ANYBODY
+    """Who came in; what they may do at this moment is `current_actor`'s to say."""
+    door: Door | None = None
+    """Looks again, now and then, whether the actor may still be here."""
 
     def now(self) -> datetime:
         """The time, in UTC.
@@ -59,13 +68,63 @@ class House:
 
         Raises:
             PermissionDeniedError: says which permission is missing.
+            SignInRequiredError: the actor may not be here any more, or nobody has signed in.
         """
-        if not self.actor.may(permission):
+        if not self.current_actor().may(permission):
             raise PermissionDeniedError(
                 f"{self.actor.name} may not do this: it needs the permission "
                 f"'{permission.value}'. Ask somebody who has it, or the administrator for a role "
                 "that holds it."
             )
+
+    def current_actor(self) -> Actor:
+        """Who acts, with the roles of this moment.
+
+        Raises:
+            SignInRequiredError: the actor may not be here any more, or nobody has signed in.
+        """
+        if self.door is None:
+            return self.actor
+        with storage_faults():
+            return self.door.actor()
+
+    def look_again(self) -> None:
+        """Believe nothing that was seen of the actor's rights before."""
+        if self.door is not None:
+            self.door.look_again()
+
+    def require_client(self, client: str) -> None:
+        """Refuse a client that is another than the one that the actor's API key was made for.
+
+        Raises:
+            ClientMismatchError: says which client the key is for.
+        """
+        if self.actor.client is not None and client != self.actor.client:
+            raise ClientMismatchError(
+                f"This API key is for the client {self.actor.client}: requests must name it."
+            )
+
+    def signed(self, request: _Request) -> _Request:
+        """A request as whoever signed in makes it, at the terminal where they stand.
+
+        Raises:
+            ClientMismatchError: the actor's API key was made for another client.
+        """
+        self.require_client(request.client)
+        if self.actor.is_anybody:
+            return request
+        return replace(
+            request, operator=self.who(request.operator), terminal=self.where(request.terminal)
+        )
+
+    def where(self, named: str = "") -> str:
+        """The terminal that receipts name: the actor's own, or else the one that is named.
+
+        Raises:
+            RequestFormatError: the name cannot stand on a line.
+        """
+        require_text("The terminal", named)
+        return self.actor.terminal or named
 
     def who(self, named: str = "") -> str:
         """Whom receipts and audit lines name: who signed in, or else who is named.

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final, Self
 
-import structlog
 from sqlalchemy import Connection, Engine
 
 import vending.shop.tables_all  # noqa: F401 - the metadata must be whole
@@ -19,13 +18,26 @@ from vending.cash.bank.bank_desk import BankDesk
 from vending.cash.batch_desk import BatchDesk
 from vending.cash.shifts import ShiftDesk
 from vending.cash.vendors import VendorDesk
+from vending.people.actor import Permission
 from vending.people.approval_desk import ApprovalDesk
+from vending.people.audit_desk import AuditDesk
+from vending.people.credentials import Credentials
+from vending.people.door import come_in
+from vending.people.people_desk import PeopleDesk
+from vending.price.desk import TariffDesk
 from vending.receipts.receipt import Receipt
-from vending.security.port import PublicTestKeys, SecurityModule
+from vending.security.desk import KeyDesk
+from vending.security.opening import default_security
+from vending.security.port import SecurityModule
+from vending.shop.advice import AdviceDesk
+from vending.shop.answering import answer, told_of_reversal
 from vending.shop.copies import latest_receipt, make_copy
-from vending.shop.faults import OutcomeUnknownError, RequestFormatError, storage_faults
+from vending.shop.engineering import EngineeringDesk
+from vending.shop.faults import RequestFormatError, storage_faults
+from vending.shop.giving import GivingDesk
 from vending.shop.house import House, read_clock
-from vending.shop.key_change import change_key
+from vending.shop.key_change import change_key, confirm_key_change
+from vending.shop.lookup import LookupDesk
 from vending.shop.meters import (
     Meter,
     NewMeter,
@@ -34,17 +46,18 @@ from vending.shop.meters import (
     list_meters,
     set_blocked,
 )
-from vending.shop.once import Question, answer_once, stored_answer
+from vending.shop.once import Question, stored_answer
 from vending.shop.price import Price
 from vending.shop.requests import (
     KeyChangeRequest,
-    Outcome,
     TrialVend,
     VendRequest,
     VendResult,
     VerifiedToken,
 )
+from vending.shop.rules import RulesDesk
 from vending.shop.sale import sell_credit, try_sale
+from vending.shop.second_sale import log_answer
 from vending.shop.settings import (
     Utility,
     add_price,
@@ -56,8 +69,6 @@ from vending.shop.settings import (
 from vending.shop.statement import Statement, make_statement
 from vending.shop.values import require_moment, require_text, require_whole
 from vending.shop.verify import verify
-
-log = structlog.get_logger("vending.shop")
 
 _RND_VALUES: Final = 16
 _LIST_MAX: Final = 1_000
@@ -79,9 +90,11 @@ class Shop:
 
     Args:
         engine: the database, of the right version.
-        security: where keys live; the public test keys unless another is given.
+        security: where keys live.  Unless another is given: the public test keys, or, when
+            the shop has keys of its own, a module that is locked (see `vending.Vault`).
         now: the clock; an aware time.
         rnd: 4 random bits (0-15).
+        credentials: who comes in; a shop without operators needs none.
     """
 
     def __init__(
@@ -91,11 +104,17 @@ class Shop:
         security: SecurityModule | None = None,
         now: Callable[[], datetime] = _utc_now,
         rnd: Callable[[], int] = _random_bits,
+        credentials: Credentials | None = None,
     ) -> None:
         with storage_faults(), reading(engine) as connection:
             require_current(connection)
             self.utility: Final = load_utility(connection)
-        self._house: Final = House(engine, self.utility, security or PublicTestKeys(), now, rnd)
+            if security is None:
+                security = default_security(connection)
+        with storage_faults():
+            door = come_in(engine, credentials, lambda: read_clock(now))
+            actor = door.actor()
+        self._house: Final = House(engine, self.utility, security, now, rnd, actor, door)
 
     @classmethod
     def create(
@@ -137,6 +156,7 @@ class Shop:
         security: SecurityModule | None = None,
         now: Callable[[], datetime] = _utc_now,
         rnd: Callable[[], int] = _random_bits,
+        credentials: Credentials | None = None,
     ) -> Self:
         """Open a shop.
 
@@ -144,9 +164,11 @@ class Shop:
             DatabaseMissingError: there is no shop at this URL.
             DatabaseVersionError: its schema is older or newer than this program.
             DatabaseUrlError, DatabaseUnavailableError: the database cannot be used.
+            SignInRequiredError: it has operators, and no credentials were given.
+            WrongCredentialsError, TooManyTriesError: the credentials do not open it.
         """
         with _engine(url) as engine:
-            return cls(engine, security=security, now=now, rnd=rnd)
+            return cls(engine, security=security, now=now, rnd=rnd, credentials=credentials)
 
     def close(self) -> None:
         """Give the database connections back."""
@@ -164,6 +186,26 @@ class Shop:
     def approvals(self) -> ApprovalDesk:
         """Two-person acts: ask, approve, refuse."""
         return ApprovalDesk(self._house)
+
+    @property
+    def people(self) -> PeopleDesk:
+        """Operators, roles, passwords, API keys, sign-ins."""
+        return PeopleDesk(self._house)
+
+    @property
+    def audit(self) -> AuditDesk:
+        """The audit trail: read, seal, verify."""
+        return AuditDesk(self._house)
+
+    @property
+    def keys(self) -> KeyDesk:
+        """Supply groups, key revisions, the vault, imports of keys."""
+        return KeyDesk(self._house)
+
+    @property
+    def tariffs(self) -> TariffDesk:
+        """Tariffs and their versions, which meter has which, debts."""
+        return TariffDesk(self._house)
 
     # --- cash -----------------------------------------------------------------------------
 
@@ -198,8 +240,8 @@ class Shop:
             MeterExistsError: it is registered already.
             SupplyGroupNotAuthorisedError: no token could be made for it here.
         """
-        now = self._house.now()
-        require_text("The operator", operator)
+        self._house.require(Permission.METERS)
+        now, operator = self._house.now(), self._house.who(operator)
         with self._house.writing() as connection:
             meter = insert_meter(connection, new, now)
             self._house.security.require(meter.key.sgc, meter.key.krn)
@@ -215,6 +257,7 @@ class Shop:
             CheckDigitError, InvalidValueError: not a meter number; names what is wrong.
             UnknownMeterError: not registered.
         """
+        self._house.require(Permission.LOOK)
         with self._house.reading() as connection:
             return find_meter(connection, number)
 
@@ -224,6 +267,7 @@ class Shop:
         Raises:
             RequestFormatError: ``after`` is no text, or ``limit`` no whole number above zero.
         """
+        self._house.require(Permission.LOOK)
         require_text("The number to begin behind", after)
         if require_whole("The limit of a list", limit) < 1:
             raise RequestFormatError("The limit of a list must be above zero.")
@@ -248,8 +292,8 @@ class Shop:
 
     def set_price(self, price: Price, *, operator: str = "") -> None:
         """From now on units cost this much, whatever the clock said before or will say."""
-        now = self._house.now()
-        require_text("The operator", operator)
+        self._house.require(Permission.TARIFFS)
+        now, operator = self._house.now(), self._house.who(operator)
         with self._house.writing() as connection:
             add_price(connection, price, now)
             audit.record(
@@ -263,6 +307,7 @@ class Shop:
 
     def price(self) -> Price:
         """What units cost: the price that was set last."""
+        self._house.require(Permission.LOOK)
         with self._house.reading() as connection:
             return last_price(connection)
 
@@ -273,13 +318,20 @@ class Shop:
             RequestFormatError: the amount is not a whole number of minor units.
             VendingError: whatever would refuse the sale.
         """
-        require_whole("An amount in minor units", amount_minor)
+        return self.trial_request(VendRequest("trial", "trial", number, amount_minor))
+
+    def trial_request(self, request: VendRequest) -> TrialVend:
+        """What a sale would be at this moment, by units too; sells nothing.
+
+        Raises:
+            VendingError: whatever would refuse the sale, but no question about a second one.
+        """
+        self._house.require(Permission.LOOK)
         now = self._house.now()
         with self._house.reading() as connection:
             return try_sale(
                 connection,
-                number,
-                amount_minor,
+                request,
                 utility=self.utility,
                 security=self._house.security,
                 now=now,
@@ -292,10 +344,14 @@ class Shop:
         byte, and sells nothing more.  A refusal by a rule is an answer, too (`Outcome.FAILED`).
 
         Raises:
+            QuestionError: the customer has to be asked first (`double_sale_question`,
+                `key_change_offered`); nothing is stored, answer under the same message id.
             MessageConflictError: the message id stands for another request.
             ShopSystemError: the installation is at fault (its clock, too); nothing was sold,
                 and asking again with the same message id is safe.
         """
+        self._house.require(Permission.SELL)
+        request = self._house.signed(request)
         now = self._house.now()
 
         def work(connection: Connection) -> Receipt:
@@ -311,6 +367,15 @@ class Shop:
         question = Question(request.client, request.message_id, "vend", request.essence())
         return self._once(question, now, work)
 
+    def decline_second(self, request: VendRequest) -> None:
+        """The customer answered `double_sale_question` with no: nothing is sold, it is logged."""
+        self._house.require(Permission.SELL)
+        request = self._house.signed(request)
+        now = self._house.now()
+        with self._house.writing() as connection:
+            meter = find_meter(connection, request.meter)
+            log_answer(connection, meter.number, request, "sale.second_declined", now)
+
     def key_change(self, request: KeyChangeRequest) -> VendResult:
         """Make the tokens that move a meter to another key; repeatable as `vend` is.
 
@@ -319,6 +384,8 @@ class Shop:
         Raises:
             MessageConflictError, ShopSystemError: as for `vend`.
         """
+        self._house.require(Permission.ENGINEER)
+        request = self._house.signed(request)
         now = self._house.now()
 
         def work(connection: Connection) -> Receipt:
@@ -338,6 +405,53 @@ class Shop:
         question = Question(request.client, request.message_id, "key_change", request.essence())
         return self._once(question, now, work)
 
+    def confirm_key_change(self, number: str, krn: int, *, operator: str = "") -> None:
+        """The meter was seen to have its new key: it accepted a token, or shows this revision.
+
+        Confirming again changes nothing.
+
+        Raises:
+            UnknownMeterError, CheckDigitError, InvalidValueError: no such meter.
+            KeyChangeNotIssuedError: no key change of it was ever given out.
+            KeyRevisionDiffersError: it shows another revision: it has not taken the tokens.
+        """
+        self._house.require(Permission.SELL)
+        require_whole("A key revision number", krn)
+        now, who = self._house.now(), self._house.who(operator)
+        with self._house.writing() as connection:
+            confirm_key_change(connection, number, krn, now, who)
+
+    # --- the counter's desks --------------------------------------------------------------
+
+    @property
+    def lookup(self) -> LookupDesk:
+        """Find meters and customers; say whether they can be sold to."""
+        return LookupDesk(self._house)
+
+    @property
+    def giving(self) -> GivingDesk:
+        """Units that nobody pays for: free issue, free basic, replacement; the claim report."""
+        return GivingDesk(self._house)
+
+    @property
+    def engineering(self) -> EngineeringDesk:
+        """Tokens for one meter that carry no units."""
+        return EngineeringDesk(self._house)
+
+    @property
+    def advice(self) -> AdviceDesk:
+        """After a sale: printed, confirmed, reversed, refunded."""
+        return AdviceDesk(self._house)
+
+    @property
+    def rules(self) -> RulesDesk:
+        """What is asked at the counter, and what takes two persons."""
+        return RulesDesk(self._house)
+
+    def printed(self, receipt_no: int, *, operator: str = "") -> None:
+        """The receipt was printed, or shown to the customer; see `AdviceDesk.printed`."""
+        self.advice.printed(receipt_no, operator=operator)
+
     # --- recovery -------------------------------------------------------------------------
 
     def last_response(self, client: str, message_id: str) -> VendResult:
@@ -347,10 +461,12 @@ class Shop:
             UnknownMessageError: nothing was sold or refused under it.
             RequestFormatError: the client or the id has the wrong form.
         """
+        self._house.require(Permission.LOOK)
         require_text("client", client)
         require_text("message_id", message_id)
+        self._house.require_client(client)
         with self._house.reading() as connection:
-            return stored_answer(connection, client, message_id)
+            return told_of_reversal(connection, stored_answer(connection, client, message_id))
 
     def last_receipt(self, number: str) -> Receipt:
         """The latest receipt of a meter.
@@ -359,6 +475,7 @@ class Shop:
             UnknownMeterError, CheckDigitError, InvalidValueError: no such meter.
             UnknownReceiptError: nothing was given out for it yet.
         """
+        self._house.require(Permission.LOOK)
         with self._house.reading() as connection:
             return latest_receipt(connection, find_meter(connection, number))
 
@@ -369,8 +486,9 @@ class Shop:
             UnknownReceiptError: no such receipt.
             RequestFormatError: not a receipt's number.
         """
+        self._house.require(Permission.SELL)
         require_whole("A receipt's number", receipt_no)
-        require_text("The operator", operator)
+        operator = self._house.who(operator)
         with self._house.writing() as connection:
             return make_copy(connection, receipt_no, operator, self._house.now())
 
@@ -381,6 +499,7 @@ class Shop:
             UnknownMeterError, CheckDigitError, InvalidValueError: no such meter.
             TokenFormatError, RequestFormatError: not a token's number.
         """
+        self._house.require(Permission.LOOK)
         require_text("A token", digits)
         with self._house.reading() as connection:
             return verify(connection, self._house.security, number, digits)
@@ -395,6 +514,7 @@ class Shop:
         Raises:
             RequestFormatError: a time without a zone, or beyond the calendar.
         """
+        self._house.require(Permission.REPORTS)
         since = None if since is None else require_moment("The statement's beginning", since)
         until = None if until is None else require_moment("The statement's end", until)
         with self._house.reading() as connection:
@@ -403,8 +523,8 @@ class Shop:
     # --- inside ---------------------------------------------------------------------------
 
     def _set_blocked(self, number: str, reason: str | None, operator: str) -> None:
-        now = self._house.now()
-        require_text("The operator", operator)
+        self._house.require(Permission.METERS)
+        now, operator = self._house.now(), self._house.who(operator)
         with self._house.writing() as connection:
             meter = find_meter(connection, number, lock=True)
             set_blocked(connection, meter.meter_id, reason)
@@ -423,13 +543,7 @@ class Shop:
         now: datetime,
         work: Callable[[Connection], Receipt],
     ) -> VendResult:
-        try:
-            with storage_faults():
-                result = answer_once(self._house.engine, question, now, work)
-        except OutcomeUnknownError as fault:
-            result = VendResult.unknown(question.client, question.message_id, fault)
-        _report(question.operation, result)
-        return result
+        return answer(self._house, question, now, work)
 
 
 def upgrade(url: str) -> None:
@@ -455,28 +569,3 @@ def _engine(url: str, *, create: bool = False) -> Iterator[Engine]:
         except BaseException:
             engine.dispose()
             raise
-
-
-def _report(operation: str, result: VendResult) -> None:
-    """One event for each answer: ids and quantities, never a token, a key or a name."""
-    event = log.bind(client=result.client, message_id=result.message_id)
-    name = f"{operation}.{_how(result)}"
-    if result.receipt is not None:
-        receipt = result.receipt
-        event = event.bind(
-            receipt_no=receipt.receipt_no,
-            meter=receipt.meter.number,
-            units=receipt.units,
-            test=list(receipt.test_marks),
-        )
-    if result.fault is not None:
-        event = event.bind(code=result.fault.code)
-    event.info(name)
-
-
-def _how(result: VendResult) -> str:
-    if result.outcome is Outcome.UNKNOWN:
-        return "unknown"
-    if result.replayed:
-        return "replayed"
-    return "done" if result.outcome is Outcome.DONE else "refused"
