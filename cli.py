@@ -18,6 +18,9 @@ import click
 from commands.output import CliState, Fault, UnexpectedError, print_json, report_fault
 
 _COMMANDS: Final = {
+    "api-key": ("commands.people:api_key", "API keys of kiosks: add, list, revoke."),
+    "approval": ("commands.approval:approval", "Acts that take two people: ask, approve."),
+    "audit": ("commands.audit:audit", "The audit trail: verify, list, export, seal."),
     "completion": ("commands.completion:completion", "Print shell completion (bash, zsh, fish)."),
     "demo": ("commands.demo:demo", "Three homes from payment to light, in under a minute."),
     "frame": ("commands.frame:frame", "DL/T 645 frames: decode, encode, show, watch."),
@@ -26,10 +29,13 @@ _COMMANDS: Final = {
     "items": ("commands.items:items", "Find items of DL/T 645 by name or identifier."),
     "link": ("commands.link:link", "Lines to meters: the doctor finds speed, echo, addresses."),
     "meter": ("commands.meter:meter", "Meters: add, list, show, block."),
+    "operator": ("commands.people:operator", "Who may sign in, and with which roles."),
     "price": ("commands.shop:price", "The price of a kWh: show, set."),
     "profile": ("commands.profile:profile", "Modbus meters: which are known, and their items."),
     "read": ("commands.read:read", "Read items of a meter over a link."),
     "relay": ("commands.relay:relay", "Trip, allow close, close, alarm, protect; read back."),
+    "sign-in": ("commands.sign_in:sign_in", "Sign in at this till for some hours."),
+    "sign-out": ("commands.sign_in:sign_out", "End the session of this till."),
     "sim": ("commands.sim:sim", "Simulated meters: one keypad, or streets of them."),
     "sts": ("commands.sts:sts", "Token engine on JSON lines: encode, decode, keys."),
     "time": ("commands.clock:clock", "A meter's clock: show it, set it, tell all the time."),

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 import vending
+from commands.sign_in import api_key_option, open_signed_in
+from commands.unlock import shop_keys
 
 if TYPE_CHECKING:
     from vending import Meter, Shop
@@ -23,7 +25,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def database_option(command: _Command) -> _Command:
-    """Give a command ``--database`` (parameter ``database``)."""
+    """Give a command ``--database`` (parameter ``database``), and ways to sign in there."""
     return click.option(
         "--database",
         metavar="URL",
@@ -32,7 +34,7 @@ def database_option(command: _Command) -> _Command:
         show_default=True,
         show_envvar=True,
         help="The shop's database: sqlite:///FILE or postgresql://USER@HOST/NAME.",
-    )(command)
+    )(api_key_option(command))
 
 
 def operator_option(command: _Command) -> _Command:
@@ -60,10 +62,22 @@ def terminal_option(command: _Command) -> _Command:
 
 
 @contextmanager
-def open_shop(database: str) -> Iterator[Shop]:
-    """The shop, for the length of a command."""
+def open_shop(database: str, *, keys_now: bool = False) -> Iterator[Shop]:
+    """The shop, for the length of a command.
+
+    Args:
+        database: its URL.
+        keys_now: unlock the keys at once.  A command that makes tokens without a question
+            before says so, lest a sale's transaction waits for a passphrase.
+    """
     configure_logs()
-    with vending.Shop.open(database) as shop:
+    with (
+        shop_keys(database, now=keys_now) as keys,
+        open_signed_in(
+            database,
+            lambda credentials: vending.Shop.open(database, credentials=credentials, security=keys),
+        ) as shop,
+    ):
         yield shop
 
 
