@@ -32,7 +32,9 @@ def _quote(tariff: Tariff, situation: Situation, amount: int) -> Quote:
 def _grossed(taxes: tuple[Tax, ...], thing: Taxed) -> Fraction:
     amounts: dict[str, Fraction] = {}
     for tax in taxes:
-        base = Fraction(thing in tax.on) + sum(amounts[code] for code in tax.on_taxes)
+        base = Fraction(thing in tax.on) + sum(
+            (amounts[code] for code in tax.on_taxes), Fraction(0)
+        )
         amounts[tax.code] = base * tax.rate_bp / 10_000
     return 1 + sum(amounts.values(), Fraction(0))
 
@@ -67,8 +69,9 @@ def _rest(tariff: Tariff, situation: Situation, amount: int) -> Fraction | None:
             for fee in tariff.fees:
                 if fee.channel == situation.channel:
                     part = fee.fixed_minor + tendered * fee.rate_bp / 10_000
-                    part = part if fee.at_most_minor is None else min(part, fee.at_most_minor)
-                    rest -= min(part, rest)
+                    most = part if fee.at_most_minor is None else Fraction(fee.at_most_minor)
+                    part = min(part, most)
+                    rest -= min(Fraction(part), rest)
         elif step is Step.CHARGES:
             for charge in situation.charges:
                 rest -= charge.amount_minor
@@ -78,7 +81,7 @@ def _rest(tariff: Tariff, situation: Situation, amount: int) -> Fraction | None:
         elif step is Step.ARREARS:
             for debt in situation.debts:
                 asked = _asked(debt.scheme, tendered, rest, gross)
-                rest -= min(asked, debt.left_minor, rest)
+                rest -= min(asked, Fraction(debt.left_minor), rest)
         elif step is Step.TAXES:
             gross = _grossed(tariff.taxes, Taxed.ENERGY)
     return rest

@@ -58,6 +58,7 @@ _WITH_KEY: Final[Select[Any]] = select(
     meters.c.tariff_id,
     meters.c.minimum_minor,
     meters.c.maximum_minor,
+    meters.c.has_dues,
     meter_keys.c.meter_key_id,
     meter_keys.c.sgc,
     meter_keys.c.krn,
@@ -165,6 +166,8 @@ class Meter:
     tariff_id: int | None = None
     minimum_minor: int | None = None
     maximum_minor: int | None = None
+    has_dues: bool = False
+    """Whether debts are open or change is kept: a sale looks for them only then."""
 
     @property
     def point(self) -> str:
@@ -375,6 +378,7 @@ def _meter(row: Row[Any]) -> Meter:
         tariff_id=row.tariff_id,
         minimum_minor=row.minimum_minor,
         maximum_minor=row.maximum_minor,
+        has_dues=bool(row.has_dues),
     )
 
 

@@ -14,7 +14,17 @@ from sqlalchemy import Connection, func, select
 from storage.ledger import AccountBalance, balances
 from storage.span import within
 from vending.receipts.receipt import ReceiptKind
-from vending.shop.books import CHANGE, SALES, TAX, Tender
+from vending.shop.books import (
+    CARRIED,
+    CHANGE,
+    DEBTS,
+    DEBTS_BROUGHT_IN,
+    FEES,
+    ROUNDING,
+    SALES,
+    TAX,
+    Tender,
+)
 from vending.shop.settings import Utility
 from vending.shop.tables import receipts, tokens
 from vending.sts.amount import WH_PER_UNIT
@@ -40,6 +50,9 @@ class Statement:
     """From the tokens."""
     energy_minor: int
     tax_minor: int
+    """All taxes."""
+    other_minor: int
+    """Fees, charges, debts paid, change kept: what sales took besides energy and taxes."""
     accounts: tuple[AccountBalance, ...]
     """From the ledger."""
 
@@ -65,7 +78,7 @@ class Statement:
         )
         return (
             debits == credits_
-            and held == self.taken_minor == self.energy_minor + self.tax_minor
+            and held == self.taken_minor == self.energy_minor + self.tax_minor + self.other_minor
             and self._balance(CHANGE) == 0
             and self.units == self.token_units
         )
@@ -110,6 +123,21 @@ def make_statement(
         units=int(units),
         token_units=int(token_units or 0),
         energy_minor=of[SALES],
-        tax_minor=of[TAX],
+        tax_minor=sum(of[name] for name in of if name == TAX or name.startswith(f"{TAX}.")),
+        other_minor=_other(of),
         accounts=accounts,
     )
+
+
+def _other(of: dict[str, int]) -> int:
+    """What sales took besides energy and taxes.
+
+    A payment for a debt lowers what is owed; taking a debt over and writing it off move as
+    much on both accounts.
+    """
+    earned = sum(
+        of.get(name, 0)
+        for name in of
+        if name in (FEES, ROUNDING, CARRIED) or name.startswith("charge.")
+    )
+    return earned + of.get(DEBTS_BROUGHT_IN, 0) - of.get(DEBTS, 0)

@@ -41,6 +41,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from storage.ledger import ledger_transactions
@@ -108,8 +109,11 @@ meters: Final = table(
     Column("service_point", Text, nullable=False, server_default=""),
     Column("account", Text, nullable=False, server_default=""),
     Column("id_number", Text, nullable=False, server_default=""),
+    # 1 when a debt is open or change is carried: a sale looks for them only then
+    Column("has_dues", WholeNumber, nullable=False, server_default=text("0")),
     CheckConstraint(f"length(number) IN (11, 13) AND {_digits('number')}", name="number"),
     CheckConstraint("algorithm IN (7, 11)", name="algorithm"),
+    CheckConstraint("has_dues IN (0, 1)", name="has_dues"),
     CheckConstraint(f"resource IN {_RESOURCES}", name="resource"),
     CheckConstraint(
         "minimum_minor > 0 AND maximum_minor > 0 AND minimum_minor <= maximum_minor",

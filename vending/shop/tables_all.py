@@ -6,6 +6,7 @@ import vending.cash.bank.tables
 import vending.cash.cash_tables
 import vending.cash.tables
 import vending.people.tables
+import vending.price.tables
 import vending.security.tables
 import vending.shop.counter_tables
 import vending.shop.tables  # noqa: F401
