@@ -27,6 +27,7 @@ from vending.sts import grouped
 _PAID: Final = "000"
 _KEY_CHANGE: Final = "key_change"
 _CREDIT: Final = "credit"
+_MONEY_BACK: Final = (ReceiptKind.REVERSAL, ReceiptKind.REFUND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,7 @@ def title_of(receipt: Receipt, language: Language) -> str:
     if receipt.kind is ReceiptKind.CREDIT:
         otherwise = language.say("title.credit_electricity")
         return language.named("title", f"{kind}_{receipt.meter.resource}", otherwise)
-    return language.say(f"title.{kind}")
+    return language.named("title", kind, kind.replace("_", " ").upper())
 
 
 def _seller(receipt: Receipt, language: Language) -> Iterator[Item]:
@@ -273,7 +274,7 @@ def _payment(receipt: Receipt, language: Language) -> Iterator[Item]:
         yield _pair(language, "tariff", _tariff(payment, language))
     for line in payment.lines:
         yield Pair(_line(line, language), language.amount(line.amount_minor, payment.minor_digits))
-    label = "refunded" if receipt.kind is ReceiptKind.REVERSAL else "tendered"
+    label = "refunded" if receipt.kind in _MONEY_BACK else "tendered"
     tender = language.named("tender", payment.tender, payment.tender)
     yield Total(
         language.say("format.with_detail", what=language.say(f"label.{label}"), detail=tender),

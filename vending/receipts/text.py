@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vending.receipts.columns import COLUMNS, COLUMNS_MIN, Roll, rule
+from vending.receipts.columns import COLUMNS, COLUMNS_MIN, Roll, rule, width
 from vending.receipts.faults import PaperWidthError
 from vending.receipts.language import REFERENCE, find_language
 from vending.receipts.layout import (
@@ -54,7 +54,8 @@ def item_lines(item: Item, columns: int) -> list[str]:
         case Centred(text):
             roll.centred(text)
         case Mark(text, why):
-            roll.centred(f"*** {text} ***")
+            starred = f"*** {text} ***"
+            roll.centred(starred if width(starred) <= columns else text)
             roll.centred(why)
         case Title(label, value) | Pair(label, value) | Total(label, value):
             roll.pair(label, value)
