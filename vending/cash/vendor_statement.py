@@ -182,9 +182,9 @@ def _movements(
             *within(receipts.c.issued_at, since, until),
         )
     )
-    for row in sold:
-        name = "sales" if row.kind in _SOLD else "reversals"
-        yield row.issued_at, {name: 1, f"{name}_minor": row.paid}
+    for each in sold:
+        name = "sales" if each.kind in _SOLD else "reversals"
+        yield each.issued_at, {name: 1, f"{name}_minor": each.paid}
     earned = connection.execute(
         select(
             commission_settlements.c.settled_at,
@@ -200,8 +200,8 @@ def _movements(
         )
         .group_by(commission_settlements.c.settlement_id, commission_settlements.c.settled_at)
     )
-    for each in earned:
-        yield each.settled_at, {"commission_minor": int(each.commission)}
+    for settled in earned:
+        yield settled.settled_at, {"commission_minor": int(settled.commission)}
 
 
 def _owed(connection: Connection, vendor_id: int, *, before: datetime | None) -> int:
