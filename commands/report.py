@@ -1,0 +1,121 @@
+"""``meterhouse report``: what was sold, and what nobody knows the outcome of."""
+
+from __future__ import annotations
+
+import csv
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.table import Table
+
+from commands.counter import database_option, open_shop
+from commands.output import EXIT_CHECK_FAILED, console, json_option, print_json
+from commands.vend.statement import day_of
+from vending.shop.money import scaled
+
+if TYPE_CHECKING:
+    from vending import Currency
+    from vending.cash.reports import SalesRow
+
+_KEYS = ("day", "vendor", "tender", "resource")
+
+
+@click.group()
+def report() -> None:
+    """Reports: sales by day, vendor, tender, resource; outstanding unknowns."""
+
+
+@report.command()
+@click.option("--by", multiple=True, type=click.Choice(_KEYS), default=("day",), show_default=True)
+@click.option("--since", metavar="DATE", help="First day, in the utility's zone.")
+@click.option("--until", metavar="DATE", help="Last day, included.")
+@click.option("--csv", "csv_file", type=click.File("w"), help="Write the rows to a CSV file.")
+@database_option
+@json_option
+def sales(
+    by: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    csv_file: Any,
+    database: str,
+    as_json: bool,
+) -> None:
+    """What was sold: `report sales --by day --by tender --since 2026-11-01`."""
+    with open_shop(database) as shop:
+        midnight, money = shop.utility.midnight, shop.utility.currency
+        rows = shop.reports.sales(
+            tuple(dict.fromkeys(by)),
+            since=None if since is None else midnight(day_of(since)),
+            until=None if until is None else midnight(day_of(until) + timedelta(days=1)),
+        )
+    by = tuple(dict.fromkeys(by))
+    if csv_file is not None:
+        writer = csv.writer(csv_file, lineterminator="\n")
+        writer.writerow([*by, "sales", "given_back", "paid", "units"])
+        writer.writerows(_cells(row, by, money) for row in rows)
+    if as_json:
+        print_json([_object(row, by) for row in rows])
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in (*by, "sales", "given back", f"paid {money.code}", "units"):
+        table.add_column(column, justify="left" if column in by else "right")
+    for row in rows:
+        table.add_row(*_cells(row, by, money))
+    console.print(table)
+
+
+@report.command()
+@database_option
+@json_option
+@click.pass_context
+def unknown(ctx: click.Context, database: str, as_json: bool) -> None:
+    """Requests whose outcome is unknown; exit status 1 when there are any."""
+    with open_shop(database) as shop:
+        found = shop.reports.unknown()
+        money = shop.utility.currency
+    if as_json:
+        print_json(
+            [
+                {
+                    "client": each.client,
+                    "message_id": each.message_id,
+                    "operation": each.operation,
+                    "operator": each.operator,
+                    "terminal": each.terminal,
+                    "received_at": each.received_at.isoformat(),
+                    "reserved_minor": each.reserved_minor,
+                }
+                for each in found
+            ]
+        )
+    elif not found:
+        console.print("Nothing is unknown.")
+    else:
+        for each in found:
+            console.print(
+                f"{each.received_at:%Y-%m-%d %H:%M:%S} UTC  {each.client} {each.message_id}  "
+                f"{each.operation}  reserved {money.text(each.reserved_minor)}",
+                markup=False,
+            )
+    ctx.exit(EXIT_CHECK_FAILED if found else 0)
+
+
+def _cells(row: SalesRow, by: tuple[str, ...], money: Currency) -> list[str]:
+    return [
+        *(str(getattr(row, name)) for name in by),
+        str(row.sales),
+        str(row.given_back),
+        money.text(row.paid_minor),
+        scaled(row.units, 1),
+    ]
+
+
+def _object(row: SalesRow, by: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        **{name: getattr(row, name) for name in by},
+        "sales": row.sales,
+        "given_back": row.given_back,
+        "paid_minor": row.paid_minor,
+        "units": row.units,
+    }
