@@ -16,6 +16,7 @@ from storage.engine import open_engine, reading, writing
 from storage.migrate import create_schema, require_current, require_ours, upgrade_schema
 from vending.cash.bank.bank_desk import BankDesk
 from vending.cash.batch_desk import BatchDesk
+from vending.cash.reports import ReportDesk
 from vending.cash.shifts import ShiftDesk
 from vending.cash.vendors import VendorDesk
 from vending.people.actor import Permission
@@ -228,6 +229,11 @@ class Shop:
     def bank(self) -> BankDesk:
         """Bank statements: import, review, settle, vend."""
         return BankDesk(self._house, self.vend)
+
+    @property
+    def reports(self) -> ReportDesk:
+        """What was sold, by day, vendor, tender, resource; what is unknown."""
+        return ReportDesk(self._house)
 
     # --- meters ---------------------------------------------------------------------------
 
