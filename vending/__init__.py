@@ -17,10 +17,19 @@ if TYPE_CHECKING:
     from vending.receipts.sms import receipt_sms
     from vending.receipts.text import receipt_text
     from vending.receipts.till import receipt_escpos
+    from vending.security.groups import RevisionTerms
     from vending.security.port import PublicTestKeys, SecurityModule
+    from vending.security.recorded import Vault
+    from vending.security.wrapping import MasterSecret
+    from vending.shop.advice import RefundRequest, ReversalRequest
     from vending.shop.books import Tender
+    from vending.shop.claims import ClaimLine
+    from vending.shop.engineering import EngineeringAct, EngineeringRequest
+    from vending.shop.giving import FreeBasicRequest, FreeIssueRequest, ReplacementRequest
+    from vending.shop.lookup import FoundMeter, Standing
     from vending.shop.meters import Meter, MeterKey, NewMeter
     from vending.shop.money import Currency
+    from vending.shop.payment import PaymentRequest
     from vending.shop.price import Price, Quote
     from vending.shop.requests import (
         KeyChangeRequest,
@@ -30,29 +39,51 @@ if TYPE_CHECKING:
         VendResult,
         VerifiedToken,
     )
+    from vending.shop.resources import Resource
+    from vending.shop.rules import CounterRules
     from vending.shop.settings import Utility
     from vending.shop.shop import Shop
     from vending.shop.statement import Statement
+    from vending.vouchers.pins import Pin
+    from vending.vouchers.redeem import RedeemRequest
 
 __all__ = [
+    "ClaimLine",
+    "CounterRules",
     "Currency",
+    "EngineeringAct",
+    "EngineeringRequest",
+    "FoundMeter",
+    "FreeBasicRequest",
+    "FreeIssueRequest",
     "KeyChangeRequest",
+    "MasterSecret",
     "Meter",
     "MeterKey",
     "NewMeter",
     "Outcome",
     "Paper",
+    "PaymentRequest",
+    "Pin",
     "Price",
     "Printer",
     "PublicTestKeys",
     "Quote",
     "Receipt",
+    "RedeemRequest",
+    "RefundRequest",
+    "ReplacementRequest",
+    "Resource",
+    "ReversalRequest",
+    "RevisionTerms",
     "SecurityModule",
     "Shop",
+    "Standing",
     "Statement",
     "Tender",
     "TrialVend",
     "Utility",
+    "Vault",
     "VendRequest",
     "VendResult",
     "VerifiedToken",
@@ -66,6 +97,14 @@ __all__ = [
 _HOME: Final = {
     name: f"vending.{module}"
     for module, names in {
+        "shop.advice": ("RefundRequest", "ReversalRequest"),
+        "shop.claims": ("ClaimLine",),
+        "shop.engineering": ("EngineeringAct", "EngineeringRequest"),
+        "shop.giving": ("FreeBasicRequest", "FreeIssueRequest", "ReplacementRequest"),
+        "shop.lookup": ("FoundMeter", "Standing"),
+        "shop.payment": ("PaymentRequest",),
+        "shop.resources": ("Resource",),
+        "shop.rules": ("CounterRules",),
         "shop.books": ("Tender",),
         "shop.meters": ("Meter", "MeterKey", "NewMeter"),
         "shop.money": ("Currency",),
@@ -85,9 +124,14 @@ _HOME: Final = {
             "VendResult",
             "VerifiedToken",
         ),
+        "security.groups": ("RevisionTerms",),
         "security.port": ("PublicTestKeys", "SecurityModule"),
+        "security.recorded": ("Vault",),
+        "security.wrapping": ("MasterSecret",),
         "shop.settings": ("Utility",),
         "shop.shop": ("Shop",),
+        "vouchers.pins": ("Pin",),
+        "vouchers.redeem": ("RedeemRequest",),
         "shop.statement": ("Statement",),
     }.items()
     for name in names

@@ -173,10 +173,16 @@ class DeferredKeys:
     @property
     def module(self) -> SecurityModule:
         """The module, opened."""
+        if self._module is None:
+            self.open()
+        assert self._module is not None
+        return self._module
+
+    def open(self) -> None:
+        """Open the module now, if it was not opened before."""
         with self._lock:
             if self._module is None:
                 self._module = self._opener()
-            return self._module
 
     def close(self) -> None:
         """Close the module if it was opened."""

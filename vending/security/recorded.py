@@ -8,11 +8,12 @@ module reads over connections of its own, never in a sale's transaction.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol, Self
 
 import structlog
@@ -52,6 +53,8 @@ from vending.sts.public_test_key import TEST_SUPPLY_GROUP
 
 log = structlog.get_logger("vending.security")
 
+WARN_LOUDLY: Final = timedelta(days=30)
+"""How long before a key's end its event becomes a warning: a till logs it at every opening."""
 REFRESH_S: Final = 5.0
 """How old the record in memory may be."""
 
@@ -298,7 +301,9 @@ class RecordedKeys:
         with storage_faults(), reading(self._engine) as connection:
             found = groups.warnings(connection, self._now())
         for warning in found:
-            log.warning(
+            near = warning.ends <= self._now() + WARN_LOUDLY
+            log.log(
+                logging.WARNING if near else logging.INFO,
                 "key.ends",
                 sgc=warning.sgc,
                 krn=warning.krn,

@@ -197,17 +197,22 @@ def read_secret_file(path: Path) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as fault:
         raise SecretFileError(f"Cannot read {path}: {fault.strerror}.") from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise SecretFileError(f"{path} is not an ordinary file.")
-        if status.st_mode & 0o077:
-            raise SecretFileError(
-                f"Others on this machine may use {path} (mode {status.st_mode & 0o777:04o}): "
-                f"chmod 600 {path}, and change the secret if they did."
-            )
-        if status.st_uid not in (os.geteuid(), 0):
-            raise SecretFileError(f"{path} belongs to another user.")
-        if status.st_size > _SECRET_BYTES_MAX:
-            raise SecretFileError(f"{path} is too large for a secret.")
-        return file.read()
+    try:
+        _require_private(path, os.fstat(descriptor))
+        return os.read(descriptor, _SECRET_BYTES_MAX)
+    finally:
+        os.close(descriptor)
+
+
+def _require_private(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise SecretFileError(f"{path} is not an ordinary file.")
+    if status.st_mode & 0o077:
+        raise SecretFileError(
+            f"Others on this machine may use {path} (mode {status.st_mode & 0o777:04o}): "
+            f"chmod 600 {path}, and change the secret if they did."
+        )
+    if status.st_uid not in (os.geteuid(), 0):
+        raise SecretFileError(f"{path} belongs to another user.")
+    if status.st_size > _SECRET_BYTES_MAX:
+        raise SecretFileError(f"{path} is too large for a secret.")
