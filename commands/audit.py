@@ -22,7 +22,8 @@ from commands.output import (
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from vending.people.audit_desk import AuditLine, Verification
+    from vending.people.audit_desk import AuditLine
+    from vending.people.audit_walk import Verification
 
 _DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 

@@ -360,7 +360,7 @@ def test_keys_expire_and_name_only_what_is_there(house: House, chief: Shop, cloc
         house.open(ApiKey(made.text))
     for wrong in ({"expires_at": until}, {"vendor_id": 9}, {"terminal": "nowhere"}):
         with pytest.raises(BindingError):
-            chief.people.add_api_key("kiosk-8", **wrong)  # type: ignore[arg-type]
+            chief.people.add_api_key("kiosk-8", **wrong)
     with pytest.raises(UnknownApiKeyError):
         chief.people.revoke_api_key("00000000", "x")
 

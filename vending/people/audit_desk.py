@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -11,29 +11,15 @@ from sqlalchemy import select
 
 from storage import audit
 from storage.audit import Head, audit_lines
-from storage.audit_chain import GENESIS
-from storage.audit_verify import Break, BreakKind, StoredLine, break_at, count_lines, stored_lines
 from storage.span import within
 from vending.people.actor import Permission
-from vending.people.faults import HeadFormatError
-from vending.people.seals import (
-    SEALED,
-    Range,
-    Seal,
-    first_difference,
-    last_seal,
-    make_seal,
-    next_ranges,
-    settled_ends,
-)
+from vending.people.audit_walk import Anchor, Progress, Verification, walk
+from vending.people.seals import SEALED, Seal, last_seal, make_seal, next_ranges, settled_ends
 from vending.shop.faults import RequestFormatError, storage_faults
 from vending.shop.house import House
 from vending.shop.values import require_moment, require_text, require_whole
 
-_HASH_DIGITS: Final = 64
 _BATCH: Final = 1_000
-Progress = Callable[[int, int], None]
-"""Is told how many lines are done, of how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +35,6 @@ class AuditLine:
     reason: str
     from_where: str
     sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What a walk along the trail has found."""
-
-    lines: int
-    seals: int
-    head: Head
-    """The last whole line: write it down, and give it to the next verification."""
-    broken: Break | None
-    """The first broken place; None when the trail is whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,35 +132,14 @@ class AuditDesk:
             HeadFormatError: that is no head.
         """
         self.house.require(Permission.AUDIT)
-        anchor = _Anchor.parsed(head)
-        found = self._walked(anchor, progress)
+        anchor = Anchor.parsed(head)
+        with self.house.reading() as connection:
+            found = walk(connection, anchor, progress)
         if found.broken is None and seal:
             self.seal()
             with self.house.reading() as connection:
                 return Verification(found.lines, found.seals, audit.head(connection), None)
         return found
-
-    def _walked(self, anchor: _Anchor, progress: Progress | None) -> Verification:
-        before: StoredLine | None = None
-        seals, covered, anchored = 0, dict[str, int](), anchor.is_met(0, GENESIS)
-        with self.house.reading() as connection:
-            total = count_lines(connection)
-            done = 0
-            for line in stored_lines(connection):
-                broken = break_at(connection, line, before)
-                if broken is None and anchor.number == line.number:
-                    broken = anchor.break_of(line)
-                if broken is None and line.action == SEALED.encode():
-                    seals += 1
-                    broken = _break_of_seal(connection, line, covered)
-                if broken is not None:
-                    return Verification(done, seals, _head_of(before), broken)
-                anchored = anchored or anchor.is_met(line.number, line.sha256)
-                before, done = line, done + 1
-                if progress is not None:
-                    progress(done, total)
-        last = _head_of(before)
-        return Verification(done, seals, last, None if anchored else anchor.cut(last.number))
 
     def _streamed(self, filters: list[Any], after: int, limit: int | None) -> Iterator[AuditLine]:
         left = limit
@@ -215,75 +168,3 @@ class AuditDesk:
                 return
             after = rows[-1].audit_id
             left = None if left is None else left - len(rows)
-
-
-@dataclass(frozen=True, slots=True)
-class _Anchor:
-    """A head that was kept elsewhere."""
-
-    number: int | None
-    sha256: bytes | None
-
-    @classmethod
-    def parsed(cls, text: str | None) -> _Anchor:
-        if text is None:
-            return cls(None, None)
-        number, _, digits = str(text).strip().rpartition(":")
-        if len(digits) != _HASH_DIGITS or (number and not number.isdecimal()):
-            raise HeadFormatError(_NO_HEAD)
-        try:
-            return cls(int(number) if number else None, bytes.fromhex(digits))
-        except ValueError:
-            raise HeadFormatError(_NO_HEAD) from None
-
-    def is_met(self, number: int, sha256: bytes) -> bool:
-        return self.sha256 is None or (self.number in (None, number) and self.sha256 == sha256)
-
-    def break_of(self, line: StoredLine) -> Break | None:
-        if line.sha256 == self.sha256:
-            return None
-        message = (
-            f"Line {line.number} is not the one whose hash was kept: the chain was made anew "
-            "up to here."
-        )
-        return Break(line.number, BreakKind.CHANGED, message)
-
-    def cut(self, last: int) -> Break:
-        what = "The head that was kept" if self.number is None else f"Line {self.number}"
-        return Break(
-            last + 1,
-            BreakKind.CUT,
-            f"{what} is not in the trail, which ends with line {last}: its end was cut off, or "
-            "it was made anew.",
-        )
-
-
-_NO_HEAD: Final = (
-    "A head looks like 57:9f86... (a line's number and 64 hexadecimal digits), as `meterhouse "
-    "audit head` prints it."
-)
-
-
-def _head_of(line: StoredLine | None) -> Head:
-    return Head(0, GENESIS) if line is None else Head(line.number, line.sha256)
-
-
-def _break_of_seal(connection: Any, line: StoredLine, covered: dict[str, int]) -> Break | None:
-    """Whether a seal holds what is there, and follows the seal before without a gap."""
-    try:
-        seal = Seal.from_json(line.detail)
-        different = _gap(seal.ranges, covered) or first_difference(connection, seal)
-        covered.update({column: span.to for column, span in seal.ranges.items()})
-    except (ValueError, KeyError, TypeError):
-        different = "the seal cannot be read by this version."
-    if different is None:
-        return None
-    message = f"Line {line.number} sealed sales that are not what they were: {different}"
-    return Break(line.number, BreakKind.SALES, message)
-
-
-def _gap(ranges: dict[str, Range], covered: dict[str, int]) -> str | None:
-    for column, span in ranges.items():
-        if span.after != covered.get(column, 0):
-            return f"it does not begin where the seal before ended ({column})."
-    return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 
@@ -72,7 +72,7 @@ def start_session(
     return token, now + life
 
 
-def session_of(connection: Connection, token: str, now: datetime) -> Row[Any] | None:
+def session_of(connection: Connection, token: str, now: datetime) -> Row[int, int] | None:
     """The session of a token (sign_in_id, operator_id); None when it is over, or none."""
     return connection.execute(
         select(sign_ins.c.sign_in_id, sign_ins.c.operator_id).where(
