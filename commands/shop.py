@@ -28,6 +28,7 @@ _TEST_WARNING = (
 @click.option("--price", default="0.25", show_default=True, help="Per kWh, before tax.")
 @click.option("--tax", default="0", show_default=True, metavar="PERCENT", help="Tax on energy.")
 @click.option("--zone", default="UTC", show_default=True, help="Time zone, e.g. Africa/Lagos.")
+@click.option("--language", default="en", show_default=True, help="Of receipts: en, zh, fr, pt.")
 @click.option("--minimum", metavar="AMOUNT", help="Smallest sale. [default: what 0.1 kWh costs]")
 @click.option("--maximum", metavar="AMOUNT", help="Largest sale. [default: 1,000,000,000 minor]")
 @json_option
@@ -41,6 +42,7 @@ def init(
     price: str,
     tax: str,
     zone: str,
+    language: str,
     minimum: str | None,
     maximum: str | None,
     as_json: bool,
@@ -49,6 +51,7 @@ def init(
 
     A database that holds anything already is left as it is.
     """
+    from vending.receipts.language import find_language
     from vending.shop.price import parse_price
 
     configure_logs()
@@ -66,6 +69,7 @@ def init(
         address=address,
         tax_number=tax_number,
         vendor=vendor,
+        language=find_language(language).code,
         **limits,
     )
     vending.Shop.create(database, seller, flat).close()

@@ -61,7 +61,11 @@ def receipts(words: st.SearchStrategy[str] = WORDS) -> st.SearchStrategy[Receipt
         Receipt,
         receipt_no=st.integers(1, 10**18),
         kind=st.sampled_from(ReceiptKind),
-        issued_at=st.datetimes(datetime(1993, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),
+        issued_at=st.datetimes(
+            datetime.fromisoformat("1993-01-01"),
+            datetime.fromisoformat("2100-01-01"),
+            timezones=st.just(UTC),
+        ),
         zone=st.sampled_from(["UTC", "Africa/Lagos", "Asia/Kathmandu"]),
         client=words,
         message_id=words,

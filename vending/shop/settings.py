@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from typing import Final
@@ -17,6 +18,7 @@ from vending.shop.tables import prices, utility
 from vending.shop.values import require_text, require_whole
 
 _NAME_LENGTH_MAX: Final = 200
+_LANGUAGE: Final = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})?")
 _SALE_MAX: Final = 10**15
 _LAST_PRICE: Final = (
     select(
@@ -50,6 +52,8 @@ class Utility:
     """The smallest amount of a sale."""
     maximum_minor: int = 10**9
     """The largest amount of a sale: a slip of the finger should not sell a fortune."""
+    language: str = "en"
+    """In which receipts are printed where nobody says otherwise."""
     _zone_info: ZoneInfo = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -62,6 +66,11 @@ class Utility:
             require_line(f"The utility's {what}" if what != "vendor" else "The vendor", text)
         if not self.name.strip():
             raise InvalidSettingError("The utility needs a name: receipts begin with it.")
+        require_text("The language", self.language, fault=InvalidSettingError)
+        if not _LANGUAGE.fullmatch(self.language):
+            raise InvalidSettingError(
+                f"A language is a code like en, zh, fr, pt or pt-BR; not {self.language!r}."
+            )
         for limit in (self.minimum_minor, self.maximum_minor):
             require_whole("The limit of a sale", limit, fault=InvalidSettingError)
         if not 0 < self.minimum_minor <= self.maximum_minor <= _SALE_MAX:
@@ -104,6 +113,7 @@ def store_utility(connection: Connection, seller: Utility) -> None:
             "zone": seller.zone,
             "minimum_minor": seller.minimum_minor,
             "maximum_minor": seller.maximum_minor,
+            "language": seller.language,
         },
     )
     open_books(connection, seller.currency.code)
@@ -121,6 +131,7 @@ def load_utility(connection: Connection) -> Utility:
         vendor=row.vendor,
         minimum_minor=row.minimum_minor,
         maximum_minor=row.maximum_minor,
+        language=row.language,
     )
 
 

@@ -75,6 +75,7 @@ _PAID_BY = (
 
 def make() -> None:
     """Make the tables."""
+    _widen_utility()
     _widen_meters()
     if is_postgresql():
         _alter()
@@ -83,6 +84,13 @@ def make() -> None:
     _index_receipts()
     _watch()
     _make_intents()
+
+
+def _widen_utility() -> None:
+    op.execute(
+        "ALTER TABLE utility ADD COLUMN language TEXT NOT NULL DEFAULT 'en' "
+        "CONSTRAINT ck_utility_language CHECK (length(language) >= 2)"
+    )
 
 
 def _widen_meters() -> None:
