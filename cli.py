@@ -46,7 +46,6 @@ _COMMANDS: Final = {
     "sts": ("commands.sts:sts", "Token engine on JSON lines: encode, decode, keys."),
     "tariff": ("commands.tariff:tariff", "How money becomes units: add, list, assign, try."),
     "terminal": ("commands.vendor:terminal", "Terminals: add, list, assign."),
-    "tariff": ("commands.tariff:tariff", "How money becomes units: add, list, assign, try."),
     "time": ("commands.clock:clock", "A meter's clock: show it, set it, tell all the time."),
     "token": ("commands.token:token", "Tokens for people: explain one; load one into a meter."),
     "upgrade": ("commands.shop:upgrade", "Bring a shop's database to this version."),
