@@ -91,6 +91,11 @@ def updated_only_if(table: str, condition: str, message: str) -> None:
     _refuse(table, "update", f"{table}: {message}", f"NOT ({condition})", name=f"{table}_fits")
 
 
+def answered_only_if(condition: str, message: str, *, name: str) -> None:
+    """Refuse to answer a request unless an SQL condition on NEW holds; one of several."""
+    _refuse("requests", "update", f"requests: {message}", f"NOT ({condition})", name=name)
+
+
 def forward_only(table: str, column: str, states: Sequence[str]) -> None:
     """Let a state go forward in the given order only."""
     rank = (

@@ -251,3 +251,13 @@ def require_tender(tender: object) -> None:
     """
     if not isinstance(tender, Tender):
         raise RequestFormatError("The tender must be a Tender.")
+
+
+def require_no_voucher(tender: Tender) -> None:
+    """Refuse to take a voucher's word without the voucher.
+
+    Raises:
+        RequestFormatError: the tender is `Tender.VOUCHER`.
+    """
+    if tender is Tender.VOUCHER:
+        raise RequestFormatError("A voucher pays through `VoucherDesk.redeem`, with its PIN.")

@@ -48,6 +48,7 @@ from vending.shop.meters import (
     set_blocked,
 )
 from vending.shop.once import Question, stored_answer
+from vending.shop.payment import PaymentDesk
 from vending.shop.price import Price
 from vending.shop.requests import (
     KeyChangeRequest,
@@ -55,6 +56,7 @@ from vending.shop.requests import (
     VendRequest,
     VendResult,
     VerifiedToken,
+    require_no_voucher,
 )
 from vending.shop.rules import RulesDesk
 from vending.shop.sale import sell_credit, try_sale
@@ -70,6 +72,7 @@ from vending.shop.settings import (
 from vending.shop.statement import Statement, make_statement
 from vending.shop.values import require_moment, require_text, require_whole
 from vending.shop.verify import verify
+from vending.vouchers.desk import VoucherDesk
 
 _RND_VALUES: Final = 16
 _LIST_MAX: Final = 1_000
@@ -235,6 +238,11 @@ class Shop:
         """What was sold, by day, vendor, tender, resource; what is unknown."""
         return ReportDesk(self._house)
 
+    @property
+    def vouchers(self) -> VoucherDesk:
+        """Vouchers: make, make valid, block, redeem."""
+        return VoucherDesk(self._house)
+
     # --- meters ---------------------------------------------------------------------------
 
     def add_meter(self, new: NewMeter, *, operator: str = "") -> Meter:
@@ -358,6 +366,7 @@ class Shop:
         """
         self._house.require(Permission.SELL)
         request = self._house.signed(request)
+        require_no_voucher(request.tender)
         now = self._house.now()
 
         def work(connection: Connection) -> Receipt:
@@ -443,6 +452,11 @@ class Shop:
     def engineering(self) -> EngineeringDesk:
         """Tokens for one meter that carry no units."""
         return EngineeringDesk(self._house)
+
+    @property
+    def payments(self) -> PaymentDesk:
+        """Money for debts and charges, without a token."""
+        return PaymentDesk(self._house)
 
     @property
     def advice(self) -> AdviceDesk:

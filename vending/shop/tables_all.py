@@ -9,4 +9,5 @@ import vending.people.tables
 import vending.price.tables
 import vending.security.tables
 import vending.shop.counter_tables
-import vending.shop.tables  # noqa: F401
+import vending.shop.tables
+import vending.vouchers.tables  # noqa: F401
