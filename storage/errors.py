@@ -60,6 +60,11 @@ class ValueRefusedError(StorageError):
 
     code: ClassVar[str] = "database_value"
 
+    def __init__(
+        self, message: str = "A value fits no column of the database; nothing was written."
+    ) -> None:
+        super().__init__(message)
+
 
 class CommitUnknownError(StorageError):
     """The connection broke while committing: written or not, only asking again will tell."""

@@ -30,6 +30,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from storage.prepared import Prepared
 from storage.schema import table
 from storage.span import within
 from storage.types import Identifier, UtcTimestamp, WholeNumber
@@ -106,10 +107,11 @@ transfers: Final = table(
     clustered=True,
 )
 
-_NEW_TRANSACTION: Final = insert(ledger_transactions).returning(
-    ledger_transactions.c.transaction_id
+_NEW_TRANSACTION: Final = Prepared(
+    insert(ledger_transactions).returning(ledger_transactions.c.transaction_id),
+    ["posted_at", "kind"],
 )
-_NEW_TRANSFER: Final = insert(transfers)
+_NEW_TRANSFER: Final = Prepared(insert(transfers))
 
 
 def open_account(connection: Connection, account: str, kind: AccountKind, currency: str) -> None:
@@ -127,13 +129,12 @@ def post(
     The database refuses (IntegrityError) unknown accounts, other currencies and amounts that
     are not above zero.
     """
-    transaction_id: int = connection.execute(
-        _NEW_TRANSACTION,
-        {"posted_at": posted_at, "kind": kind},
-    ).scalar_one()
-    connection.execute(
-        _NEW_TRANSFER,
-        [
+    transaction_id: int = _NEW_TRANSACTION.scalar(
+        connection, {"posted_at": posted_at, "kind": kind}
+    )
+    for position, move in enumerate(moves, 1):
+        _NEW_TRANSFER.run_by_the_end(
+            connection,
             {
                 "transaction_id": transaction_id,
                 "position": position,
@@ -142,10 +143,8 @@ def post(
                 "currency": currency,
                 "amount_minor": move.amount_minor,
                 "purpose": move.purpose,
-            }
-            for position, move in enumerate(moves, 1)
-        ],
-    )
+            },
+        )
     return transaction_id
 
 

@@ -14,8 +14,6 @@ from sqlalchemy import TIMESTAMP, BigInteger, Integer, Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-_SQLITE_FORMAT: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
-
 
 class UtcTimestamp(TypeDecorator[datetime]):
     """A moment, kept to the microsecond in UTC and given back in UTC.
@@ -37,14 +35,14 @@ class UtcTimestamp(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise TypeError(f"A stored time needs a zone; {value!r} has none.")
-        moment = value.astimezone(UTC)
+        moment = value if value.tzinfo is UTC else value.astimezone(UTC)
         return _sortable(moment) if dialect.name == "sqlite" else moment
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
         if dialect.name == "sqlite":
-            return datetime.strptime(value, _SQLITE_FORMAT).replace(tzinfo=UTC)
+            return datetime.fromisoformat(value)  # "Z" is UTC
         moment: datetime = value.astimezone(UTC)
         return moment
 

@@ -211,15 +211,21 @@ def test_a_till_that_dies_within_a_sale_leaves_nothing_of_it(
 ) -> None:
     """Killed by itself (SIGKILL) just before the statement that the parameter names."""
     program = f"""
-import os, signal, sys
+import os, signal
+import psycopg
 from sqlalchemy import Engine, event
+import storage.prepared
 from vending import Shop, VendRequest
 shop = Shop.open({database_url!r})
 step = {step!r}
 def die(*_): os.kill(os.getpid(), signal.SIGKILL)
-@event.listens_for(Engine, "before_cursor_execute")
-def watch(connection, cursor, statement, *_):
-    if statement.startswith(("INSERT INTO " + step, step + " ")): die()
+def watch(run, place):
+    def watched(*values, **named):
+        if values[place].startswith(("INSERT INTO " + step, step + " ")): die()
+        return run(*values, **named)
+    return watched
+storage.prepared._driver_execute = watch(storage.prepared._driver_execute, 1)
+psycopg.Connection.execute = watch(psycopg.Connection.execute, 1)
 if step == "COMMIT": event.listen(Engine, "commit", die)
 shop.vend(VendRequest("kiosk", "m1", {meter.number!r}, {AMOUNT_MINOR}))
 """

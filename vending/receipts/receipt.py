@@ -6,7 +6,7 @@ rendered from it (`receipt_text`).  Times are UTC; the utility's zone is named b
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -196,7 +196,7 @@ class Receipt:
 
     def to_json(self) -> dict[str, Any]:
         """As plain values for JSON."""
-        plain = asdict(self)
+        plain: dict[str, Any] = _plain(self)
         plain["issued_at"] = self.issued_at.astimezone(UTC).strftime(_TIME_FORMAT)
         plain["kind"] = self.kind.value
         return plain
@@ -230,6 +230,24 @@ class Receipt:
                 "test_marks": tuple(plain["test_marks"]),
             }
         )
+
+
+_NAMES: dict[type, tuple[str, ...]] = {}
+
+
+def _plain(value: Any) -> Any:
+    """As `dataclasses.asdict`, which takes ten times as long: it copies deeply."""
+    kind = type(value)
+    if kind is str or kind is int or value is None:
+        return value
+    if kind is tuple:
+        return [_plain(each) for each in value]
+    names = _NAMES.get(kind)
+    if names is None:
+        if not is_dataclass(value):
+            return value
+        names = _NAMES[kind] = tuple(field.name for field in fields(value))
+    return {name: _plain(getattr(value, name)) for name in names}
 
 
 def _payment(plain: dict[str, Any]) -> PaymentPart:

@@ -99,9 +99,7 @@ def key_standing(connection: Connection, meter: Meter, now: datetime) -> KeyStan
     )
 
 
-def key_to_change_to(
-    meter: Meter, standing: KeyStanding, *, accepted: bool
-) -> MeterKey | None:
+def key_to_change_to(meter: Meter, standing: KeyStanding, *, accepted: bool) -> MeterKey | None:
     """Which key a sale must move the meter to, if any.
 
     Args:
@@ -113,8 +111,8 @@ def key_to_change_to(
         KeyRevisionOutdatedError, KeyChangeRequiredError: the policy is fault.
         KeyChangeOfferedError: the policy is offer, and nobody has answered yet.
     """
-    if not standing.is_due or meter.key.key_type is KeyType.DEFAULT:
-        return None
+    if not standing.is_due or meter.blocked is not None or meter.key.key_type is KeyType.DEFAULT:
+        return None  # nothing due, or refused for another reason
     new_key = standing.new_key
     if standing.policy is KeyPolicy.FAULT or new_key is None:
         raise change_required(meter, standing)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, insert, select, update
 
+from storage.prepared import Prepared, together
 from vending.shop.faults import (
     InvalidSettingError,
     KeyTypeError,
@@ -44,7 +45,9 @@ from vending.sts import (
 from vending.sts.public_test_key import TEST_SUPPLY_GROUP
 
 _THIS_METER: Final = meters.c.number == bindparam("face")
-_LOCK: Final = select(meters.c.meter_id).where(_THIS_METER).with_for_update(key_share=True)
+_LOCK: Final = Prepared(
+    select(meters.c.meter_id).where(_THIS_METER).with_for_update(key_share=True)
+)
 _WITH_KEY: Final[Select[Any]] = select(
     meters.c.meter_id,
     meters.c.number,
@@ -70,7 +73,7 @@ _WITH_KEY: Final[Select[Any]] = select(
     meter_keys,
     (meter_keys.c.meter_id == meters.c.meter_id) & (meter_keys.c.state == "in_use"),
 )
-_FIND: Final = _WITH_KEY.where(_THIS_METER)
+_FIND: Final = Prepared(_WITH_KEY.where(_THIS_METER))
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,8 +303,10 @@ def find_meter(connection: Connection, number: str, *, lock: bool = False) -> Me
     pan = _pan(number)
     if lock and connection.dialect.name == "postgresql":
         # A statement of its own: what follows must see what the lock waited for.
-        connection.execute(_LOCK, {"face": pan.drn})
-    row = connection.execute(_FIND, {"face": pan.drn}).one_or_none()
+        _, found = together(connection, [(_LOCK, {"face": pan.drn}), (_FIND, {"face": pan.drn})])
+        row = found[0] if found else None
+    else:
+        row = _FIND.first(connection, {"face": pan.drn})
     if row is None:
         raise UnknownMeterError(
             f"Meter {pan.drn} is not registered here: compare the number with the meter's face, "
@@ -362,7 +367,7 @@ def _pan(number: str) -> MeterPan:
     return MeterPan.from_drn(require_text("A meter number", number))
 
 
-def _meter(row: Row[Any]) -> Meter:
+def _meter(row: Any) -> Meter:
     return Meter(
         meter_id=row.meter_id,
         pan=MeterPan.from_drn(row.number),
@@ -382,7 +387,7 @@ def _meter(row: Row[Any]) -> Meter:
     )
 
 
-def _key(row: Row[Any]) -> MeterKey:
+def _key(row: Any) -> MeterKey:
     return MeterKey(
         SupplyGroupCode(row.sgc),
         KeyRevision(row.krn),

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import Connection, func, insert, select
 
+from storage.prepared import Prepared
 from vending.shop.books import open_books
 from vending.shop.faults import InvalidSettingError, NoPriceError
 from vending.shop.money import Currency
@@ -20,7 +21,7 @@ from vending.shop.values import require_text, require_whole
 _NAME_LENGTH_MAX: Final = 200
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})?")
 _SALE_MAX: Final = 10**15
-_LAST_PRICE: Final = (
+_LAST_PRICE: Final = Prepared(
     select(
         prices.c.price_id,
         prices.c.per_kwh,
@@ -149,7 +150,7 @@ def add_price(connection: Connection, price: Price, set_at: datetime) -> None:
 
 def last_price(connection: Connection) -> Price:
     """The price that was set last."""
-    row = connection.execute(_LAST_PRICE).one()
+    row = _LAST_PRICE.first(connection)
     return Price(row.per_kwh, row.tax_bp)
 
 
@@ -159,7 +160,7 @@ def price_at(connection: Connection, now: datetime) -> tuple[int, Price]:
     Raises:
         NoPriceError: the clock says a time before the first price was set.
     """
-    row = connection.execute(_LAST_PRICE).one()
+    row = _LAST_PRICE.first(connection)
     if now < row.first_set_at:
         raise NoPriceError(
             f"The clock says {now:%Y-%m-%d %H:%M} UTC, but the shop's first price was set on "

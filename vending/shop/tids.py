@@ -13,13 +13,16 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, func, select
 
+from storage.prepared import Prepared
 from vending.shop.faults import ClockBehindError
 from vending.shop.meters import Meter
 from vending.shop.tables import tokens
 from vending.sts import BaseDate, Tid, next_tid, require_not_expired
 
-_LAST_USED: Final = select(func.max(tokens.c.tid)).where(
-    tokens.c.meter_id == bindparam("of_meter"), tokens.c.base_year == bindparam("of_base_year")
+_LAST_USED: Final = Prepared(
+    select(func.max(tokens.c.tid)).where(
+        tokens.c.meter_id == bindparam("of_meter"), tokens.c.base_year == bindparam("of_base_year")
+    )
 )
 
 
@@ -49,8 +52,8 @@ def due_tid(connection: Connection, meter: Meter, now: datetime) -> Tid:
         KeyExpiredError: the meter would refuse the token as past its key's expiry (KEN).
     """
     base = meter.key.base_date
-    last_used = connection.scalar(
-        _LAST_USED, {"of_meter": meter.meter_id, "of_base_year": int(base)}
+    last_used = _LAST_USED.scalar(
+        connection, {"of_meter": meter.meter_id, "of_base_year": int(base)}
     )
     tid = next_tid(now, base, last_used)
     require_not_expired(tid, meter.key.ken)

@@ -1,0 +1,290 @@
+"""Statements of the hot paths: compiled once, run on the driver's own cursor.
+
+A statement is written in SQLAlchemy Core as everywhere else.  Executing one through Core costs
+more than the database takes for it (docs/decisions, 9); so here it is compiled once for each
+dialect, and running it is a look-up, the columns' own conversions of values, and one call of
+the driver.  What is not kept: Core's events, its result objects, several statements' cache.
+
+Faults are SQLAlchemy's own classes, as `storage.engine` translates them; a broken connection
+is let go of.
+
+`together` runs several statements in one round trip where the driver can (psycopg's pipeline).
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Table, bindparam, insert, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.sql.dml import Insert, Update
+from sqlalchemy.sql.selectable import Select
+from sqlalchemy.types import TypeEngine
+
+from storage.errors import ValueRefusedError
+
+Values = Mapping[str, object]
+_Convert = Callable[[Any], Any]
+_NO_VALUES: Final[Values] = {}
+_PUT_OFF: Final = "meterhouse_put_off"
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A statement as one dialect's driver takes it."""
+
+    sql: str
+    names: tuple[str, ...]
+    is_positional: bool
+    constants: dict[str, Any]
+    """Values that are part of the statement."""
+    to_driver: tuple[tuple[str, _Convert], ...]
+    row: Callable[[Sequence[Any]], Any] | None
+    """Makes a row; None when the statement gives none."""
+    from_driver: tuple[tuple[int, _Convert], ...]
+
+    def parameters(self, values: Values) -> Any:
+        """As the driver takes them.
+
+        Raises:
+            ValueRefusedError: a value fits no column.
+        """
+        given = {**self.constants, **values}
+        try:
+            for name, convert in self.to_driver:
+                given[name] = convert(given[name])
+        except (TypeError, ValueError, OverflowError):
+            raise ValueRefusedError from None
+        if self.is_positional:
+            return [given[name] for name in self.names]
+        return given
+
+    def rows(self, fetched: list[Any]) -> list[Any]:
+        """What came back, as rows."""
+        assert self.row is not None
+        if not self.from_driver:
+            return [self.row(each) for each in fetched]
+        rows = []
+        for each in fetched:
+            cells = list(each)
+            for position, convert in self.from_driver:
+                cells[position] = convert(cells[position])
+            rows.append(self.row(cells))
+        return rows
+
+
+class Prepared:
+    """A statement, ready to be run again and again.
+
+    Args:
+        statement: with all of its values as bind parameters or constants; a constant
+            of a module, so that it is compiled once.
+        columns: for an INSERT or UPDATE without ``values()``: the columns that are given.
+    """
+
+    def __init__(
+        self, statement: Select[Any] | Insert | Update, columns: Sequence[str] | None = None
+    ) -> None:
+        self.statement: Final = statement
+        self._columns: Final = columns
+        self._forms: Final[dict[str, _Form]] = {}
+
+    def form(self, dialect: Dialect) -> _Form:
+        """For one dialect; compiled at its first use."""
+        form = self._forms.get(dialect.name)
+        if form is None:
+            form = self._forms[dialect.name] = _compiled(self.statement, self._columns, dialect)
+        return form
+
+    def run(self, connection: Connection, values: Values = _NO_VALUES) -> int:
+        """Run it; gives the number of rows that it touched."""
+        form = self.form(connection.dialect)
+        return int(_execute(connection, form, values).rowcount)
+
+    def run_by_the_end(self, connection: Connection, values: Values = _NO_VALUES) -> None:
+        """Run it, in its order, by the end of the transaction; nothing is expected from it.
+
+        On PostgreSQL it goes out with the next statement that something is expected from, or
+        with the commit (`settle`): a round trip less.  A refusal comes then.
+        """
+        form = self.form(connection.dialect)
+        if form.is_positional:
+            _execute(connection, form, values)
+        else:
+            connection.info.setdefault(_PUT_OFF, []).append((form, form.parameters(values)))
+
+    def rows(self, connection: Connection, values: Values = _NO_VALUES) -> list[Any]:
+        """All rows, as named tuples."""
+        form = self.form(connection.dialect)
+        return form.rows(_execute(connection, form, values).fetchall())
+
+    def first(self, connection: Connection, values: Values = _NO_VALUES) -> Any:
+        """The first row as a named tuple; None when there is none."""
+        rows = self.rows(connection, values)
+        return rows[0] if rows else None
+
+    def scalar(self, connection: Connection, values: Values = _NO_VALUES) -> Any:
+        """The first column of the first row; None when there is none."""
+        row = self.first(connection, values)
+        return None if row is None else row[0]
+
+
+class InsertIfNew:
+    """An INSERT that gives way to a row of the same primary key.
+
+    On PostgreSQL a transaction that is inserting the same key is waited for.  On SQLite the
+    write transaction is alone, and the refusal of a taken key undoes the statement only.
+    """
+
+    def __init__(self, into: Table, columns: Sequence[str]) -> None:
+        self._into: Final = into
+        self._plain: Final = Prepared(insert(into), columns)
+        self._giving_way: Final = Prepared(
+            postgresql_insert(into).on_conflict_do_nothing(), columns
+        )
+        key = into.primary_key.columns
+        self._taken: Final = Prepared(
+            select(*key).where(*(column == bindparam(column.name) for column in key))
+        )
+        self._key: Final = [column.name for column in key]
+
+    def run(self, connection: Connection, values: Values) -> bool:
+        """Insert a row unless its key is taken; tells whether it was inserted."""
+        if connection.dialect.name != "sqlite":
+            return self._giving_way.run(connection, values) == 1
+        try:
+            self._plain.run(connection, values)
+        except IntegrityError:
+            key = {name: values[name] for name in self._key}
+            if self._taken.first(connection, key) is None:
+                raise
+            return False
+        return True
+
+
+def together(
+    connection: Connection, steps: Sequence[tuple[Prepared, Values]]
+) -> list[list[Any] | None]:
+    """Run statements in order; in one round trip where the driver can.
+
+    None of them may need what an earlier one gave.  For each, its rows; None when it gives none.
+    """
+    given = []
+    for step, values in steps:
+        form = step.form(connection.dialect)
+        given.append((form, form.parameters(values)))
+    if given[0][0].is_positional:  # sqlite3
+        cursors = [_driver_execute(connection, form.sql, parameters) for form, parameters in given]
+    else:
+        cursors = _pipelined(connection, given)
+    return [
+        None if form.row is None else form.rows(cursor.fetchall())
+        for (form, _), cursor in zip(given, cursors, strict=True)
+    ]
+
+
+def settle(connection: Connection) -> None:
+    """Run what was put off (`Prepared.run_by_the_end`) and see whether it was refused."""
+    if connection.info.get(_PUT_OFF):
+        _pipelined(connection, [])
+
+
+def forget(connection: Connection) -> None:
+    """Never run what was put off: the transaction is rolled back."""
+    if not connection.invalidated:
+        connection.info.pop(_PUT_OFF, None)
+
+
+def command(connection: Connection, sql: str) -> None:
+    """Run a command that takes no values and gives no rows, BEGIN for instance."""
+    _driver_execute(connection, sql, ())
+
+
+def _execute(connection: Connection, form: _Form, values: Values) -> Any:
+    if not form.is_positional and connection.info.get(_PUT_OFF):
+        return _pipelined(connection, [(form, form.parameters(values))])[0]
+    return _driver_execute(connection, form.sql, form.parameters(values))
+
+
+def _pipelined(connection: Connection, given: list[tuple[_Form, Any]]) -> list[Any]:
+    """What was put off, then these, in one round trip; the cursors of these."""
+    put_off = connection.info.pop(_PUT_OFF, [])
+    driver: Any = connection.connection.driver_connection
+    try:
+        with driver.pipeline():
+            cursors = [driver.execute(form.sql, each) for form, each in (*put_off, *given)]
+    except connection.dialect.loaded_dbapi.Error as fault:
+        raise _fault(connection, driver, "pipeline", fault) from fault
+    return cursors[len(put_off) :]
+
+
+def _driver_execute(connection: Connection, sql: str, parameters: Any) -> Any:
+    driver: Any = connection.connection.driver_connection
+    try:
+        return driver.execute(sql, parameters)
+    except connection.dialect.loaded_dbapi.Error as fault:
+        raise _fault(connection, driver, sql, fault) from fault
+
+
+def _fault(connection: Connection, driver: Any, sql: str, fault: Exception) -> Exception:
+    """The driver's exception as SQLAlchemy's, without the values."""
+    dialect = connection.dialect
+    is_gone = dialect.is_disconnect(fault, driver, None)  # type: ignore[arg-type]
+    if is_gone:
+        connection.invalidate(fault)
+    return DBAPIError.instance(
+        sql,
+        None,
+        fault,
+        dialect.loaded_dbapi.Error,
+        hide_parameters=True,
+        connection_invalidated=is_gone,
+        dialect=dialect,
+    )
+
+
+def _compiled(
+    statement: Select[Any] | Insert | Update, columns: Sequence[str] | None, dialect: Dialect
+) -> _Form:
+    compiled: Any = statement.compile(
+        dialect=dialect, column_keys=list(columns) if columns is not None else None
+    )
+    to_driver = []
+    for name, parameter in compiled.binds.items():
+        convert = parameter.type.dialect_impl(dialect).bind_processor(dialect)
+        if convert is not None:
+            to_driver.append((name, convert))
+    results = [(str(column.key), column.type) for column in statement.exported_columns]
+    return _Form(
+        sql=str(compiled),
+        names=tuple(compiled.positiontup or ()),
+        is_positional=bool(compiled.positional),
+        constants={
+            name: parameter.value
+            for name, parameter in compiled.binds.items()
+            if not parameter.required
+        },
+        to_driver=tuple(to_driver),
+        row=_row_maker([name for name, _ in results]) if results else None,
+        from_driver=tuple(_from_driver([kind for _, kind in results], dialect)),
+    )
+
+
+def _row_maker(names: list[str]) -> Callable[[Sequence[Any]], Any]:
+    row: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc]
+    make: Callable[[Sequence[Any]], Any] = row._make
+    return make
+
+
+def _from_driver(kinds: list[TypeEngine[Any]], dialect: Dialect) -> list[tuple[int, _Convert]]:
+    found: list[tuple[int, _Convert]] = []
+    for position, kind in enumerate(kinds):
+        convert = kind.dialect_impl(dialect).result_processor(dialect, None)
+        if convert is not None:
+            found.append((position, convert))
+    return found
