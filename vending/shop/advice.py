@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert
 
 from storage import audit
 from storage.engine import insert_if_new
@@ -24,6 +24,7 @@ from vending.cash.drawer import shift_of_sale
 from vending.people.actor import Permission
 from vending.people.acts import Act
 from vending.people.approvals import use_approval
+from vending.price.dues import unsettle
 from vending.receipts.receipt import Reason, Receipt, ReceiptKind
 from vending.shop.answering import answer
 from vending.shop.books import Tender
@@ -267,19 +268,9 @@ class AdviceDesk:
             vendor_id=sale.vendor_id,
             reversed_receipt_no=sale.receipt_no,
         )
-        after_receipt(connection, sale, receipt, now)
+        unsettle(connection, sale.receipt_no, receipt.receipt_no, sale.meter, now)
         _record(connection, now, who, f"sale.{kind.value}", sale, request.reason)
         return receipt
-
-
-def after_receipt(connection: Connection, sale: Sale, receipt: Receipt, now: datetime) -> None:
-    """What refers to the receipt that undoes a sale: debts, charges, kept change."""
-
-
-def is_printed(connection: Connection, receipt_no: int) -> bool:
-    """Whether a receipt was printed or shown."""
-    found = connection.scalar(select(prints.c.receipt_no).where(prints.c.receipt_no == receipt_no))
-    return found is not None
 
 
 def _record(

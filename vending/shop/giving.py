@@ -17,6 +17,7 @@ from storage import audit
 from vending.people.actor import Permission
 from vending.people.acts import Act
 from vending.people.approvals import use_approval
+from vending.price.store import free_basic_units
 from vending.receipts.receipt import Reason, Receipt, ReceiptKind
 from vending.shop.answering import answer
 from vending.shop.claims import ClaimLine, claim_report
@@ -317,7 +318,11 @@ def free_basic_due(connection: Connection, house: House, meter: Meter, now: date
             free_basic_months.c.service_point == meter.point, free_basic_months.c.month == month
         )
     )
-    return 0 if taken is not None else rules_of(connection).free_basic_units
+    if taken is not None:
+        return 0
+    if meter.tariff_id is None:
+        return rules_of(connection).free_basic_units
+    return free_basic_units(connection, meter.tariff_id, now, house.utility.currency)
 
 
 def _both(connection: Connection, request: ReplacementRequest) -> tuple[Meter, Meter]:

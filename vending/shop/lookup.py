@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Select, func, or_, select
 
 from vending.errors import VendingError
 from vending.people.actor import Permission
+from vending.price.debts import Debt, debts_of
 from vending.receipts.receipt import ReceiptKind
 from vending.shop.by_units import limits_of
 from vending.shop.faults import RequestFormatError
@@ -83,6 +84,8 @@ class Standing:
     free_basic_due: int
     """The month's free units that its service point may still take."""
     last_purchase: LastPurchase | None
+    debts: tuple[Debt, ...]
+    """Those that are not paid off."""
     key: KeyState
 
 
@@ -138,6 +141,7 @@ def _standing(connection: Connection, house: House, meter: Meter, now: datetime)
         maximum_minor=maximum_minor,
         free_basic_due=free_basic_due(connection, house, meter, now),
         last_purchase=_last_purchase(connection, meter),
+        debts=tuple(debt for debt in debts_of(connection, meter.meter_id) if debt.left_minor),
         key=_key_state(connection, meter, now),
     )
 

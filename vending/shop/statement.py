@@ -6,10 +6,12 @@ itself whether they agree.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Row, case, func, select
 
 from storage.ledger import AccountBalance, balances
 from storage.span import within
@@ -29,6 +31,12 @@ from vending.shop.settings import Utility
 from vending.shop.tables import receipts, tokens
 from vending.sts.amount import WH_PER_UNIT
 
+_FREE: Final = (
+    ReceiptKind.FREE_ISSUE.value,
+    ReceiptKind.FREE_BASIC.value,
+    ReceiptKind.REPLACEMENT.value,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:
@@ -45,9 +53,9 @@ class Statement:
     tendered_minor: int
     change_minor: int
     units: int
-    """From the receipts."""
+    """Sold less reversed, from the receipts; of all resources."""
     token_units: int
-    """From the tokens."""
+    """The same from the tokens."""
     energy_minor: int
     tax_minor: int
     """All taxes."""
@@ -55,6 +63,16 @@ class Statement:
     """Fees, charges, debts paid, change kept: what sales took besides energy and taxes."""
     accounts: tuple[AccountBalance, ...]
     """From the ledger."""
+    free_units: int = 0
+    """Given away: free issue, free basic, replacement; from the receipts."""
+    free_token_units: int = 0
+    """The same from the tokens."""
+    electricity_units: int = 0
+    """Of ``units``, those of electricity."""
+    reversals: int = 0
+    refunds: int = 0
+    payments: int = 0
+    """For debts and charges."""
 
     @property
     def taken_minor(self) -> int:
@@ -63,8 +81,8 @@ class Statement:
 
     @property
     def energy_wh(self) -> int:
-        """Energy sold."""
-        return self.units * WH_PER_UNIT
+        """Electricity sold."""
+        return self.electricity_units * WH_PER_UNIT
 
     @property
     def agrees(self) -> bool:
@@ -81,6 +99,7 @@ class Statement:
             and held == self.taken_minor == self.energy_minor + self.tax_minor + self.other_minor
             and self._balance(CHANGE) == 0
             and self.units == self.token_units
+            and self.free_units == self.free_token_units
         )
 
     def _balance(self, account: str) -> int:
@@ -94,39 +113,82 @@ def make_statement(
     accounts = balances(connection, since, until)
     of = {account.account: account.balance_minor for account in accounts}
     span = within(receipts.c.issued_at, since, until)
-    credit = receipts.c.kind == ReceiptKind.CREDIT.value
-    sales, tendered, change, units = connection.execute(
-        select(
-            func.count(),
-            func.coalesce(func.sum(receipts.c.tendered_minor), 0),
-            func.coalesce(func.sum(receipts.c.change_minor), 0),
-            func.coalesce(func.sum(receipts.c.units), 0),
-        ).where(credit, *span)
-    ).one()
-    key_changes = connection.scalar(
-        select(func.count()).select_from(receipts).where(~credit, *span)
-    )
-    token_units = connection.scalar(
-        select(func.coalesce(func.sum(tokens.c.units), 0))
-        .select_from(tokens.join(receipts))
-        .where(*span)
-    )
+    count, money = _counted(connection, span), _money(connection, span)
+    sold_tokens, free_tokens = _token_units(connection, span)
     return Statement(
         since=since,
         until=until,
         currency=utility.currency.code,
         minor_digits=utility.currency.minor_digits,
-        sales=sales,
-        key_changes=key_changes or 0,
-        tendered_minor=int(tendered),
-        change_minor=int(change),
-        units=int(units),
-        token_units=int(token_units or 0),
+        sales=count.get(ReceiptKind.CREDIT.value, 0),
+        key_changes=count.get(ReceiptKind.KEY_CHANGE.value, 0),
+        tendered_minor=int(money.tendered),
+        change_minor=int(money.change),
+        units=int(money.units),
+        token_units=sold_tokens,
         energy_minor=of[SALES],
         tax_minor=sum(of[name] for name in of if name == TAX or name.startswith(f"{TAX}.")),
         other_minor=_other(of),
         accounts=accounts,
+        free_units=int(money.free),
+        free_token_units=free_tokens,
+        electricity_units=int(money.electricity),
+        reversals=count.get(ReceiptKind.REVERSAL.value, 0),
+        refunds=count.get(ReceiptKind.REFUND.value, 0),
+        payments=count.get(ReceiptKind.ACCOUNT_PAYMENT.value, 0),
     )
+
+
+def _counted(connection: Connection, span: Sequence[ColumnElement[bool]]) -> dict[str, int]:
+    """How many receipts of each kind."""
+    rows = connection.execute(
+        select(receipts.c.kind, func.count().label("number")).where(*span).group_by(receipts.c.kind)
+    )
+    return {row.kind: row.number for row in rows}
+
+
+def _money(connection: Connection, span: Sequence[ColumnElement[bool]]) -> Row[Any]:
+    """Sums over the receipts; what undoes a sale counts below zero."""
+    kind = receipts.c.kind
+    undoing = kind.in_((ReceiptKind.REVERSAL.value, ReceiptKind.REFUND.value))
+    sign = case((undoing, -1), else_=1)
+    units = case((kind.in_((ReceiptKind.CREDIT.value, ReceiptKind.REVERSAL.value)), sign), else_=0)
+    return connection.execute(
+        select(
+            *(
+                func.coalesce(func.sum(value), 0).label(name)
+                for name, value in (
+                    ("tendered", sign * receipts.c.tendered_minor),
+                    ("change", sign * receipts.c.change_minor),
+                    ("units", units * receipts.c.units),
+                    (
+                        "electricity",
+                        case((receipts.c.resource == "electricity", units), else_=0)
+                        * receipts.c.units,
+                    ),
+                    ("free", case((kind.in_(_FREE), receipts.c.units), else_=0)),
+                )
+            )
+        ).where(*span)
+    ).one()
+
+
+def _token_units(connection: Connection, span: Sequence[ColumnElement[bool]]) -> tuple[int, int]:
+    """Units of tokens: sold less reversed, and given away."""
+    rows = connection.execute(
+        select(receipts.c.kind, func.sum(tokens.c.units).label("units"))
+        .select_from(tokens.join(receipts))
+        .where(*span)
+        .group_by(receipts.c.kind)
+    )
+    given = {row.kind: int(row.units) for row in rows}
+    undone = connection.scalar(
+        select(func.coalesce(func.sum(tokens.c.units), 0))
+        .select_from(receipts.join(tokens, tokens.c.receipt_no == receipts.c.reversed_receipt_no))
+        .where(receipts.c.kind == ReceiptKind.REVERSAL.value, *span)
+    )
+    sold = given.get(ReceiptKind.CREDIT.value, 0) - int(undone or 0)
+    return sold, sum(given.get(kind, 0) for kind in _FREE)
 
 
 def _other(of: dict[str, int]) -> int:
