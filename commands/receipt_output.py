@@ -184,7 +184,7 @@ def deliver_sale(receipt: Receipt, output: ReceiptOutput, utility_language: str)
     try:
         deliver(receipt, output, utility_language)
     except (VendingError, OSError) as fault:
-        click.echo(vending.receipt_text(receipt), nl=False)
+        click.echo(_plain_text(receipt, output.language_for(utility_language)), nl=False)
         again = f"meterhouse vend reprint {receipt.receipt_no}"
         error_console.print(
             f"The sale is done; its receipt is above and stored. Not printed as asked: {fault}\n"
@@ -193,6 +193,16 @@ def deliver_sale(receipt: Receipt, output: ReceiptOutput, utility_language: str)
             markup=False,
             soft_wrap=True,
         )
+
+
+def _plain_text(receipt: Receipt, language: str) -> str:
+    """The receipt as text; in English when the language is what failed."""
+    from vending.errors import VendingError
+
+    try:
+        return vending.receipt_text(receipt, language)
+    except VendingError:
+        return vending.receipt_text(receipt)
 
 
 def _render(receipt: Receipt, output: ReceiptOutput, language: str) -> bytes:

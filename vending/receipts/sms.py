@@ -55,21 +55,23 @@ def receipt_sms(receipt: Receipt, language: str = REFERENCE) -> tuple[str, ...]:
         UnknownLanguageError, LanguageFileError: there are no texts in the language.
     """
     words = find_language(language)
-    wordings = list(_wordings(receipt, words))
-    folded = [[fold(line) for line in wording] for wording in wordings]
-    plain = [[line for line in wording if line is not None] for wording in folded]
-    if all(None not in wording for wording in folded):
-        wordings, alphabet = plain, _GSM
-    else:
-        alphabet = _UCS2
-    for wording in wordings:
-        text = "\n".join(wording)
+    wordings = [_spelled(wording) for wording in _wordings(receipt, words)]
+    for lines, alphabet in wordings:
+        text = "\n".join(lines)
         if alphabet.count(text) <= alphabet.letters_max:
             return (text,)
+    lines, alphabet = wordings[0]
     mark = words.say("mark.test_short") if receipt.test_marks else ""
     if alphabet is _GSM:
         mark = fold(mark) or ""
-    return _numbered(wordings[0], mark, alphabet)
+    return _numbered(lines, mark, alphabet)
+
+
+def _spelled(lines: list[str]) -> tuple[list[str], _Alphabet]:
+    """Lines in the GSM alphabet where that can be, and the alphabet that they take."""
+    folded = [fold(line) for line in lines]
+    plain = [line for line in folded if line is not None]
+    return (plain, _GSM) if len(plain) == len(lines) else (lines, _UCS2)
 
 
 def fold(text: str) -> str | None:
