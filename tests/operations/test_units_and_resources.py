@@ -90,8 +90,8 @@ def test_a_meter_may_have_limits_of_its_own(shop: Shop, new_number: Callable[[],
     sell(shop, meter.number, "3", 2_500)
     standing = shop.lookup.confirm_meter(meter.number)
     assert (standing.minimum_minor, standing.maximum_minor) == (2_000, 3_000)
-    for limits in ({"minimum_minor": 0}, {"minimum_minor": 2, "maximum_minor": 1}):
+    for least, most in ((0, None), (2, 1)):
         with pytest.raises(InvalidSettingError):
-            shop.add_meter(NewMeter(new_number(), **limits))
+            shop.add_meter(NewMeter(new_number(), minimum_minor=least, maximum_minor=most))
     with pytest.raises(InvalidSettingError, match="electricity, water, gas, time"):
         shop.add_meter(NewMeter(new_number(), resource="steam"))

@@ -125,11 +125,12 @@ class AdviceDesk:
         From then on the sale cannot be reversed.  Calling it again changes nothing.
 
         Raises:
-            PermissionDeniedError: the actor may not sell.
+            PermissionDeniedError: the actor may not even look: whoever can see a receipt can
+                give its token away.
             UnknownReceiptError: no such receipt.
             SaleReversedError: the sale was reversed: show it to nobody.
         """
-        self.house.require(Permission.SELL)
+        self.house.require(Permission.LOOK)
         require_whole("A receipt's number", receipt_no)
         now, who = self.house.now(), self.house.who(operator)
         with self.house.writing() as connection:
