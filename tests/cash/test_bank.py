@@ -220,6 +220,7 @@ def test_a_bulk_vend_that_is_killed_goes_on(database_url: str) -> None:
         assert len(rest) <= len(numbers) - done
         assert shop.bank.waiting() == 0
         assert shop.statement().sales == len(numbers)
+        assert shop.statement().agrees
     assert scalar(database_url, "SELECT count(DISTINCT meter_id) FROM receipts") == len(numbers)
     books = ledger(database_url)
     assert (books["bank.unallocated"], books["tender.bank"]) == (0, 0)

@@ -222,6 +222,7 @@ def test_money_walks_from_the_drawer_to_the_bank(shop: Shop, sell: Sell, databas
     assert all(len(line) <= 48 for line in batch_text(closed.data()).splitlines())
     books = ledger(database_url)
     assert (books["tender.cash"], books["bank.in_transit"]) == (100, taken - 100)
+    assert shop.statement().agrees
     with pytest.raises(BatchStateError):
         shop.batches.deposit(bank.batch_id, **{**slip, "number": "S-2"})
 

@@ -174,6 +174,7 @@ class ShiftMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_ledger_says_the_same(self) -> None:
+        assert self.shop.statement().agrees
         books = ledger(self.url)
         drawers = self.shifts.values()
         closed = [each for each in drawers if each.state == "closed"]

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Row, case, func, select
 
 from storage.ledger import AccountBalance, balances
 from storage.span import within
+from vending.cash.moves import moved_otherwise
 from vending.receipts.receipt import ReceiptKind
 from vending.shop.books import (
     CARRIED,
@@ -73,6 +74,9 @@ class Statement:
     refunds: int = 0
     payments: int = 0
     """For debts and charges."""
+    moved_minor: int = 0
+    """What the tenders' accounts got (or, below zero, gave) otherwise than by receipts: floats,
+    deposits, differences of a count."""
 
     @property
     def taken_minor(self) -> int:
@@ -96,7 +100,9 @@ class Statement:
         )
         return (
             debits == credits_
-            and held == self.taken_minor == self.energy_minor + self.tax_minor + self.other_minor
+            and held - self.moved_minor
+            == self.taken_minor
+            == self.energy_minor + self.tax_minor + self.other_minor
             and self._balance(CHANGE) == 0
             and self.units == self.token_units
             and self.free_units == self.free_token_units
@@ -136,6 +142,7 @@ def make_statement(
         reversals=count.get(ReceiptKind.REVERSAL.value, 0),
         refunds=count.get(ReceiptKind.REFUND.value, 0),
         payments=count.get(ReceiptKind.ACCOUNT_PAYMENT.value, 0),
+        moved_minor=moved_otherwise(connection, since, until),
     )
 
 
