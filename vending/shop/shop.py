@@ -14,6 +14,7 @@ import vending.shop.tables_all  # noqa: F401 - the metadata must be whole
 from storage import audit
 from storage.engine import open_engine, reading, writing
 from storage.migrate import create_schema, require_current, require_ours, upgrade_schema
+from vending.campaigns.desk import CampaignDesk
 from vending.cash.bank.bank_desk import BankDesk
 from vending.cash.batch_desk import BatchDesk
 from vending.cash.reports import ReportDesk
@@ -242,6 +243,11 @@ class Shop:
     def vouchers(self) -> VoucherDesk:
         """Vouchers: make, make valid, block, redeem."""
         return VoucherDesk(self._house)
+
+    @property
+    def campaigns(self) -> CampaignDesk:
+        """Key changes of whole supply groups."""
+        return CampaignDesk(self._house, self.key_change)
 
     # --- meters ---------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import vending.campaigns.tables
 import vending.cash.bank.tables
 import vending.cash.cash_tables
 import vending.cash.tables
