@@ -19,6 +19,7 @@ library is initialised again.
 
 from __future__ import annotations
 
+import hmac
 import os
 import secrets
 import threading
@@ -26,12 +27,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import pkcs11
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
-from pkcs11.exceptions import PKCS11Error
+from pkcs11.exceptions import PinIncorrect, PKCS11Error
 from sqlalchemy import Connection
 
 from vending.security.faults import ModuleCannotError, ModuleUnavailableError
@@ -50,7 +51,22 @@ _SESSIONS_MAX: Final = 32
 _WAIT_S: Final = 10
 _MIX: Final = " (mix)"
 _LOCKED: Final = {Attribute.TOKEN: True, Attribute.PRIVATE: True}
-_HIDDEN: Final = {**_LOCKED, Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False}
+_USES: Final = (
+    Attribute.ENCRYPT,
+    Attribute.DECRYPT,
+    Attribute.SIGN,
+    Attribute.VERIFY,
+    Attribute.WRAP,
+    Attribute.UNWRAP,
+    Attribute.DERIVE,
+)
+_HIDDEN: Final = {
+    **_LOCKED,
+    Attribute.SENSITIVE: True,
+    Attribute.EXTRACTABLE: False,
+    **dict.fromkeys(_USES, False),
+}
+"""A vending key: it never leaves, and does nothing but the one thing that it is for."""
 
 
 def read_pin(path: Path) -> str:
@@ -61,6 +77,47 @@ def read_pin(path: Path) -> str:
     """
     MasterSecret.passphrase_file(path)  # says what is wrong with the file
     return read_secret_file(path).decode().splitlines()[0]
+
+
+class _LogIn:
+    """A process's log-in to a token: PKCS#11 knows one for all sessions of the process."""
+
+    _all: ClassVar[dict[tuple[int, str, str], _LogIn]] = {}
+    _lock: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self, library: Path, label: str, pin: str) -> None:
+        loaded = pkcs11.lib(str(library))
+        if any(name == str(library) and pid != os.getpid() for pid, name, _ in self._all):
+            loaded.reinitialize()  # this process was forked from one that had logged in
+            for key in [key for key in self._all if key[0] != os.getpid()]:
+                del self._all[key]
+        self.token: Final = loaded.get_token(token_label=label)
+        # the log-in lasts as long as this session is open
+        self._anchor: Final = self.token.open(user_pin=pin)
+        self._pin: Final = pin
+        self._users = 0
+
+    @classmethod
+    def shared(cls, library: Path, label: str, pin: str) -> _LogIn:
+        """Log in, or join who did."""
+        with cls._lock:
+            key = os.getpid(), str(library), label
+            found = cls._all.get(key)
+            if found is None:
+                found = cls._all[key] = cls(library, label, pin)
+            elif not hmac.compare_digest(found._pin.encode(), pin.encode()):
+                raise PinIncorrect
+            found._users += 1
+            return found
+
+    def leave(self) -> None:
+        """Log out when nobody else in the process needs it."""
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                for key in [key for key, each in self._all.items() if each is self]:
+                    del self._all[key]
+                self._anchor.close()
 
 
 @dataclass(slots=True)
@@ -91,8 +148,7 @@ class Pkcs11Source:
         self._idle: list[_Seat] = []
         self._made = 0
         self._process = 0
-        self._anchor: Any = None
-        self._token: Any = None
+        self._log_in: _LogIn | None = None
         with self._lock:
             self._begin()
 
@@ -176,6 +232,9 @@ class Pkcs11Source:
             for name in (label, label + _MIX):
                 for found in list(seat.session.get_objects({Attribute.LABEL: name})):
                     found.destroy()
+        with self._lock:
+            for idle in self._idle:
+                idle.keys.clear()
 
     def close(self) -> None:
         """Log out; keys cannot be used any more."""
@@ -185,9 +244,9 @@ class Pkcs11Source:
             for seat in self._idle:
                 seat.session.close()
             self._idle = []
-            if self._anchor is not None:
-                self._anchor.close()
-                self._anchor = None
+            if self._log_in is not None:
+                self._log_in.leave()
+                self._log_in = None
             self._process = 0
 
     # --- inside ---------------------------------------------------------------------------
@@ -254,10 +313,10 @@ class Pkcs11Source:
         try:
             if dkga is KeyGeneration.DKGA04:
                 value = secret.ljust(_HMAC_KEY_BYTES, b"\0")
-                kind, use = KeyType.GENERIC_SECRET, {Attribute.SIGN: True, Attribute.VERIFY: False}
+                kind, use = KeyType.GENERIC_SECRET, Attribute.SIGN
             else:
                 value = secret * 3
-                kind, use = KeyType.DES3, {Attribute.ENCRYPT: True, Attribute.DECRYPT: False}
+                kind, use = KeyType.DES3, Attribute.ENCRYPT
             wrapper.unwrap_key(
                 ObjectClass.SECRET_KEY,
                 kind,
@@ -265,7 +324,7 @@ class Pkcs11Source:
                 label=label,
                 store=True,
                 mechanism=Mechanism.AES_KEY_WRAP,
-                template={**_HIDDEN, **use},
+                template={**_HIDDEN, use: True},
             )
         finally:
             wrapper.destroy()
@@ -276,6 +335,7 @@ class Pkcs11Source:
                     Attribute.CLASS: ObjectClass.SECRET_KEY,
                     Attribute.KEY_TYPE: KeyType.GENERIC_SECRET,
                     Attribute.LABEL: label + _MIX,
+                    **dict.fromkeys(_USES, False),
                     Attribute.SENSITIVE: False,
                     Attribute.EXTRACTABLE: True,
                     Attribute.VALUE: secret,
@@ -315,8 +375,9 @@ class Pkcs11Source:
                     )
                 if self._idle:
                     return self._idle.pop()
+            assert self._log_in is not None
             try:
-                session = self._token.open(rw=write)
+                session = self._log_in.token.open(rw=write)
             except PKCS11Error as fault:
                 raise ModuleUnavailableError(
                     f"The PKCS#11 token {self._token_label} gives no session "
@@ -338,12 +399,7 @@ class Pkcs11Source:
         """Load the library and log in, once in each process."""
         self._idle, self._made = [], 0
         try:
-            library = pkcs11.lib(str(self._library))
-            if self._process:
-                library.reinitialize()  # this process was forked from the one that logged in
-            self._token = library.get_token(token_label=self._token_label)
-            # log-in holds for all sessions of the process as long as this one is open
-            self._anchor = self._token.open(user_pin=self._pin)
+            self._log_in = _LogIn.shared(self._library, self._token_label, self._pin)
         except (PKCS11Error, RuntimeError, OSError) as fault:
             raise ModuleUnavailableError(
                 f"The PKCS#11 token {self._token_label} cannot be opened with {self._library} "
