@@ -33,6 +33,8 @@ def last(
     with open_shop(database) as shop:
         if message_id is not None:
             answer = shop.last_response(client, message_id)
+            if not as_json and answer.reversed_by is None:
+                note_shown(shop, answer.receipt)
             ctx.exit(
                 print_result(
                     answer,
@@ -42,8 +44,11 @@ def last(
                 )
             )
         assert meter is not None
+        receipt = shop.last_receipt(meter)
+        if not as_json:
+            note_shown(shop, receipt)
         print_receipt(
-            shop.last_receipt(meter),
+            receipt,
             as_json=as_json,
             receipt_output=receipt_output,
             language=shop.utility.language,

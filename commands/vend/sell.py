@@ -150,6 +150,8 @@ def _carry_out(
         _confirm_sale(shop, shop.trial_request(request))
     announce(request.message_id)
     result = _asked(shop, request) if may_ask else shop.vend(request)
+    if not as_json and result.reversed_by is None:
+        note_shown(shop, result.receipt, operator=request.operator)
     return print_result(
         result, as_json=as_json, receipt_output=receipt_output, language=shop.utility.language
     )
