@@ -198,4 +198,4 @@ def test_shifts_do_what_their_model_does(databases: Databases) -> None:
         pass
 
     Machine.databases = databases
-    run(Machine, settings=settings(max_examples=6, stateful_step_count=25, deadline=None))
+    run(Machine, settings=settings(max_examples=4, stateful_step_count=20, deadline=None))
