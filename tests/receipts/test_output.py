@@ -18,6 +18,7 @@ from commands.receipt_output import (
     receipt_options,
     shown_receipt_options,
 )
+from tests.receipts.network_printer import NetworkPrinter
 from tests.receipts.paper import TillPrinter
 from tests.receipts.samples import CREDIT, FREE_BASIC
 from vending import receipt_escpos, receipt_text
@@ -33,35 +34,10 @@ CONTENT = b"x" * 500_000
 """More than a socket or a pipe takes at once."""
 
 
-class NetworkPrinter:
-    """A printer on port 9100, as far as the network sees it."""
-
-    def __init__(self) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.received = b""
-        self.thread = threading.Thread(target=self.run, daemon=True)
-        self.thread.start()
-
-    @property
-    def address(self) -> str:
-        return f"tcp://127.0.0.1:{self.listener.getsockname()[1]}"
-
-    def run(self) -> None:
-        line, _ = self.listener.accept()
-        with line:
-            while content := line.recv(65_536):
-                self.received += content
-
-    def wait(self) -> bytes:
-        self.thread.join(10)
-        return self.received
-
-
 @pytest.fixture
 def printer() -> Iterator[NetworkPrinter]:
-    found = NetworkPrinter()
-    yield found
-    found.listener.close()
+    with NetworkPrinter() as found:
+        yield found
 
 
 @pytest.fixture

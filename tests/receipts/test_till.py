@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import cli
+from tests.receipts.network_printer import NetworkPrinter
 from tests.receipts.paper import TillPrinter
-from tests.receipts.test_output import NetworkPrinter
 from vending.sts import make_drn
 
 Run = Callable[..., tuple[str, str]]
 NUMBER = make_drn("07", "00000042")
+
+
+@pytest.fixture
+def printer() -> Iterator[NetworkPrinter]:
+    with NetworkPrinter() as found:
+        yield found
 
 
 @pytest.fixture
@@ -33,8 +39,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     return command
 
 
-def test_from_the_sale_to_the_counted_copy(run: Run, tmp_path: Path) -> None:
-    printer = NetworkPrinter()
+def test_from_the_sale_to_the_counted_copy(
+    run: Run, tmp_path: Path, printer: NetworkPrinter
+) -> None:
     out, _ = run("vend", NUMBER, "100", "--yes", "--printer", printer.address, "--drawer")
     assert out == ""
     paper = TillPrinter().take(printer.wait())
