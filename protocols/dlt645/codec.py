@@ -127,6 +127,29 @@ def _misuse(frame: Frame) -> AddressError | FieldRangeError | TooLongError:
     return AddressError(f"Address {frame.address!r} is not 12 digits.")
 
 
+def answer_head(address: str, control: int) -> bytes:
+    """How the frames of one meter with one control code begin, for `data_of_frame`."""
+    return b"\x68" + bytes.fromhex(address)[::-1] + bytes((_START, control))
+
+
+def data_of_frame(wire: bytes, head: bytes) -> bytes | None:
+    """DATA of the one frame that fills the bytes, if it begins with this `answer_head`.
+
+    For who knows what answer to expect: nothing is taken apart that need only be compared.  None
+    says nothing yet: `FrameDecoder` finds what else the bytes may hold.
+    """
+    start = PREAMBLE_BYTES if wire.startswith(_PREAMBLE) else 0
+    if (
+        not wire.startswith(head, start)
+        or len(wire) < start + FRAME_OVERHEAD_BYTES
+        or wire[start + 9] + FRAME_OVERHEAD_BYTES + start != len(wire)
+        or wire[-1] != _END
+        or sum(wire[start:-2]) & 0xFF != wire[-2]
+    ):
+        return None
+    return wire[start + _HEAD_BYTES : -2].translate(_UNSHIFT)
+
+
 class FrameDecoder:
     """Finds frames in whatever a line delivers, in pieces of any size.
 

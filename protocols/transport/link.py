@@ -45,6 +45,45 @@ _SETTLE_CHARACTERS: Final = 3.5
 class Link:
     """A line and its meters.  Made by `open_link` or by a `ModemListener`."""
 
+    # More attributes than a dictionary shares with its like: without slots each would be sought.
+    __slots__ = (
+        "_answers_in_one",
+        "_back_off",
+        "_byte_gap_s",
+        "_channel",
+        "_character_s",
+        "_closed",
+        "_connect",
+        "_connect_failures",
+        "_connected_at",
+        "_connects",
+        "_disconnects",
+        "_down_reason",
+        "_flight",
+        "_free_at",
+        "_gap_s",
+        "_last_byte_at",
+        "_loop",
+        "_margin_s",
+        "_meters",
+        "_missed",
+        "_options",
+        "_retries",
+        "_silent_at",
+        "_silent_in_a_row",
+        "_silent_max",
+        "_stale_bytes",
+        "_stale_chunks",
+        "_stretch_s",
+        "_time",
+        "_timer",
+        "_timer_at",
+        "_trace",
+        "_turns",
+        "_unsettled",
+        "name",
+    )
+
     def __init__(
         self,
         name: str,
@@ -67,7 +106,9 @@ class Link:
         self._connect = connect
         self._options = options
         self._loop = asyncio.get_running_loop()
+        self._time = self._loop.time
         self._trace = options.trace
+        self._retries = options.retries
         self._character_s = line.duration_s(1) if line else 0.0
         self._gap_s = options.gap_ms / 1000
         self._byte_gap_s = options.byte_gap_ms / 1000
@@ -90,6 +131,8 @@ class Link:
         self._missed: Flight | None = None
         """The last request, if it had no answer in time."""
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = NEVER
+        """When the timer wakes us; `NEVER`: there is none."""
         self._free_at = 0.0
         """When the line may be used again; 0: now."""
         self._last_byte_at = 0.0
@@ -221,12 +264,13 @@ class Link:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+            self._timer_at = NEVER
 
     # What the channel calls.
 
     def bytes_received(self, data: bytes) -> None:
         """Take what arrived on the channel in use."""
-        now = self._last_byte_at = self._loop.time()
+        now = self._last_byte_at = self._time()
         flight = self._flight
         if flight is None:
             self._stale(data)
@@ -265,8 +309,8 @@ class Link:
             # Waited for as long as the standard lets any meter think.
             delay_s = max(delay_s, delay.first_s)
         elif not meter.silent:
-            flight.retries_left = self._options.retries
-        sent_at = self._loop.time() + len(request) * self._character_s
+            flight.retries_left = self._retries
+        sent_at = self._time() + len(request) * self._character_s
         deadline = sent_at + delay_s + self._margin_s
         if self._answers_in_one:
             deadline += answer_bytes_max * self._character_s
@@ -279,7 +323,7 @@ class Link:
         self._missed = None
         if self._trace is not None:
             self._trace.sent(request)
-        if self._timer is None or self._timer.when() > deadline:
+        if self._timer_at > deadline:
             self._alarm(deadline)
         self._flight = flight
         channel.write(request)
@@ -341,7 +385,7 @@ class Link:
         if heard:
             meter.tally.bad_frames += 1
         elif flight.bytes_received == 0:
-            now = self._loop.time()
+            now = self._time()
             nothing_since = self._last_byte_at < self._silent_at
             self._silent_in_a_row = self._silent_in_a_row + 1 if nothing_since else 1
             self._silent_at = now
@@ -353,7 +397,7 @@ class Link:
         flight.fail(
             NoAnswer(
                 f"Meter {flight.exchange.meter} on {self.name} did not answer in "
-                f"{self._loop.time() - flight.sent_at:.2f} s: {flight.heard_in_words()}."
+                f"{self._time() - flight.sent_at:.2f} s: {flight.heard_in_words()}."
             )
         )
 
@@ -379,7 +423,7 @@ class Link:
             self._trace.sent(request)
         channel.write(request)
         duration_s = len(request) * self._character_s
-        self._free_at = self._loop.time() + duration_s + self._gap_s
+        self._free_at = self._time() + duration_s + self._gap_s
         if duration_s:
             await asyncio.sleep(duration_s)
 
@@ -387,18 +431,20 @@ class Link:
 
     def _alarm(self, when: float) -> None:
         """Be woken at ``when`` or before; a timer that is due earlier moves itself on."""
+        if self._timer_at <= when:
+            return
         if self._timer is not None:
-            if self._timer.when() <= when:
-                return
             self._timer.cancel()
         self._timer = self._loop.call_at(when, self._on_alarm)
+        self._timer_at = when
 
     def _on_alarm(self) -> None:
         self._timer = None
+        self._timer_at = NEVER
         flight = self._flight
         if flight is None:
             return
-        now = self._loop.time()
+        now = self._time()
         if now >= flight.silence_at:
             flight.silence_at = NEVER
             if self._offer(flight, b"", now):
@@ -423,7 +469,7 @@ class Link:
         if self._unsettled or channel.poll(0):
             self._unsettled = False
             await self._settle(channel)
-        pause_s = self._free_at - self._loop.time()
+        pause_s = self._free_at - self._time()
         if pause_s > 0:
             await asyncio.sleep(pause_s)
         self._free_at = 0.0
@@ -437,7 +483,7 @@ class Link:
             # Two rounds of the loop: the second one has read what the socket held.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-            pause_s = self._last_byte_at + quiet_s - self._loop.time()
+            pause_s = self._last_byte_at + quiet_s - self._time()
             if pause_s > 0:
                 await asyncio.sleep(pause_s)
             elif channel is not self._channel or not channel.poll(0):
@@ -460,7 +506,7 @@ class Link:
             raise LinkClosed(f"{self.name} was closed.")
         if self._connect is None:
             raise LinkDown(f"{self.name} is not connected ({self._down_reason}).")
-        pause_s = self._back_off.pause_s(self._loop.time())
+        pause_s = self._back_off.pause_s(self._time())
         if pause_s > 0:
             raise LinkDown(
                 f"{self.name} is down ({self._down_reason}); next attempt in {pause_s:.1f} s."
@@ -470,7 +516,7 @@ class Link:
         except LinkDown as error:
             self._connect_failures += 1
             self._down_reason = str(error).rstrip(".")
-            self._back_off.failed(self._loop.time())
+            self._back_off.failed(self._time())
             raise
         if self._closed:
             channel.abort()
@@ -484,7 +530,7 @@ class Link:
     def _use(self, channel: Channel) -> None:
         self._channel = channel
         self._connects += 1
-        self._connected_at = self._loop.time()
+        self._connected_at = self._time()
         self._last_byte_at = 0.0
         self._silent_in_a_row = 0
         self._unsettled = True  # a gateway may hold bytes for us from before
@@ -495,7 +541,7 @@ class Link:
         if channel is not None:
             channel.abort()
             self._down_reason = reason
-            now = self._loop.time()
+            now = self._time()
             if (
                 self._last_byte_at
                 or (now - self._connected_at) * 1000 >= self._options.backoff_ms_max

@@ -16,7 +16,14 @@ from typing import Final, NamedTuple
 from protocols.dlt645 import catalogue
 from protocols.dlt645.addresses import Address, is_full
 from protocols.dlt645.answers import Answer, di_bytes, encode_di
-from protocols.dlt645.codec import DATA_BYTES_MAX, FRAME_OVERHEAD_BYTES, Frame, FrameDecoder, encode
+from protocols.dlt645.codec import (
+    DATA_BYTES_MAX,
+    FRAME_OVERHEAD_BYTES,
+    FrameDecoder,
+    answer_head,
+    data_of_frame,
+    encode,
+)
 from protocols.dlt645.controls import Edition, answer_control
 from protocols.dlt645.matching import answer_expected, match_answer, request_frame
 from protocols.dlt645.request import Request
@@ -33,7 +40,6 @@ _SHORT_ANSWER_BYTES: Final = 16
 """Everything but data: an address, a password, error bits, and what a meter adds to nothing."""
 _LONG_ANSWERS: Final = ReadFollowing | ReadFollowing1997 | RereadData1997 | Security
 _SECURITY_READS: Final = (STATUS_QUERY, READ_ESAM_FILE)
-_NO_CONTROL: Final = -1
 _READS_KEPT: Final = 8192
 
 
@@ -75,8 +81,8 @@ class PreparedRead(NamedTuple):
     first: ReadData | ReadData1997
     di: bytes
     """The identifier, as an answer begins with it."""
-    normal_control: int
-    """Control code of the plain answer of one meter; -1 where any meter may answer."""
+    head: bytes | None
+    """How the plain answer begins; None where any meter may answer."""
 
 
 def prepare_read(first: ReadData | ReadData1997, address: str) -> PreparedRead:
@@ -86,8 +92,9 @@ def prepare_read(first: ReadData | ReadData1997, address: str) -> PreparedRead:
         AddressError: the request must not go there.
     """
     prepared = prepare(first, address)
-    control = answer_control(first.function) if is_full(prepared.address) else _NO_CONTROL
-    return PreparedRead(prepared, first, encode_di(first.di, first.edition), control)
+    to = prepared.address
+    head = answer_head(to, answer_control(first.function)) if is_full(to) else None
+    return PreparedRead(prepared, first, encode_di(first.di, first.edition), head)
 
 
 @lru_cache(maxsize=_READS_KEPT)
@@ -101,8 +108,42 @@ def plain_read(di: int, address: str, edition: Edition) -> PreparedRead:
     return prepare_read(first, address)
 
 
-class _OneRequest:
-    """What every exchange tells the link; used for one `Link.run`.
+class _Matching:
+    """Finds the answer to one request; used for one `Link.run`, so that nothing held is shared."""
+
+    __slots__ = ("_decoder", "answered_by", "asked", "meter")
+
+    asked: Request
+    meter: Address
+    _decoder: FrameDecoder | None
+    """Made when it is needed; None: nothing has come so far."""
+    answered_by: Address | None
+    """Whose answer it was: a full number, also where a wildcard was asked.  Not said of bytes
+    that `ReadExchange` gives: they are the asked meter's own."""
+
+    def _matched(self, data: bytes) -> Answer | None:
+        decoder = self._decoder
+        if decoder is None:
+            if not data:
+                return None
+            decoder = self._decoder = FrameDecoder()
+        fault: RemoteProtocolError | None = None
+        for frame in decoder.feed(data) if data else decoder.gap():
+            try:
+                answer = match_answer(self.asked, self.meter, frame)
+            except RemoteProtocolError as error:
+                fault = error
+                continue
+            if answer is not None:
+                self.answered_by = Address(frame.address)
+                return answer
+        if fault is not None:
+            raise fault
+        return None
+
+
+class RequestExchange(_Matching):
+    """Any request.
 
     Args:
         prepared: what is asked, and of whom.
@@ -110,14 +151,10 @@ class _OneRequest:
     """
 
     __slots__ = (
-        "_decoder",
         "_remake",
         "_wire",
         "answer_bytes_max",
         "answer_expected",
-        "answered_by",
-        "asked",
-        "meter",
         "repeatable",
         "was_fetched",
     )
@@ -132,11 +169,10 @@ class _OneRequest:
             self.repeatable,
         ) = prepared
         self._remake = remake
-        self._decoder = FrameDecoder()
+        self._decoder = None
         self.was_fetched = False
         """Whether the link has taken the request to send it: if not, nobody has seen it."""
-        self.answered_by: Address | None = None
-        """Whose answer it was: a full number, also where a wildcard was asked."""
+        self.answered_by = None
 
     @property
     def request(self) -> bytes:
@@ -147,63 +183,39 @@ class _OneRequest:
             self._wire = encode(request_frame(self.asked, self.meter))
         return self._wire
 
-    def _frames(self, data: bytes) -> list[Frame]:
-        return self._decoder.feed(data) if data else self._decoder.gap()
-
-    def _matched(self, frames: list[Frame]) -> Answer | None:
-        fault: RemoteProtocolError | None = None
-        for frame in frames:
-            try:
-                answer = match_answer(self.asked, self.meter, frame)
-            except RemoteProtocolError as error:
-                fault = error
-                continue
-            if answer is not None:
-                self.answered_by = Address(frame.address)
-                return answer
-        if fault is not None:
-            raise fault
-        return None
-
-
-class RequestExchange(_OneRequest):
-    """Any request; `remake` makes it when the line is free for it, where it holds the time."""
-
-    __slots__ = ()
-
     def receive(self, data: bytes) -> Answer | None:
         """The answer in what has arrived, or None to go on waiting.
 
         Raises:
             LayoutError: a frame answers this request, but not with the layout of an answer.
         """
-        return self._matched(self._frames(data))
+        return self._matched(data)
 
 
-class ReadExchange(_OneRequest):
-    """A read; the answer that fills one frame comes as its bytes, without the identifier."""
+class ReadExchange(_Matching):
+    """A read; the plain answer of the very meter comes as its bytes, without the identifier."""
 
-    __slots__ = ("_di", "_normal_control")
+    __slots__ = ("_di", "_head", "answer_bytes_max", "request")
 
-    def __init__(self, prepared: PreparedRead) -> None:
-        super().__init__(prepared.prepared)
-        self._di = prepared.di
-        self._normal_control = prepared.normal_control
+    answer_expected: Final = True
+    repeatable: Final = True
+
+    def __init__(self, read: PreparedRead) -> None:
+        prepared, self.asked, self._di, self._head = read
+        self.meter = prepared.address
+        self.request = prepared.wire
+        self.answer_bytes_max = prepared.answer_bytes_max
+        self._decoder = None
+        self.answered_by = None
 
     def receive(self, data: bytes) -> bytes | Answer | None:
         """The answer in what has arrived; see `RequestExchange.receive`."""
-        frames = self._frames(data)
-        if len(frames) == 1:
+        if self._head is not None and self._decoder is None:
             # The usual case, which `match_answer` says at more length.
-            address, control, content = frames[0]
-            if (
-                control == self._normal_control
-                and address == self.meter
-                and content.startswith(self._di)
-            ):
-                self.answered_by = self.meter
+            content = data_of_frame(data, self._head)
+            if content is not None and content.startswith(self._di):
                 return content[len(self._di) :]
-        return self._matched(frames)
+        return self._matched(data)
 
 
 def is_repeatable(request: Request) -> bool:

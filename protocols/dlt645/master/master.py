@@ -103,6 +103,7 @@ class Master:
         """
         self.link = link
         self.edition = edition
+        self._is_2007 = edition is Edition.Y2007
         self._talk = Conversation(link, edition, priority)
 
     # Reading
@@ -519,7 +520,7 @@ class Master:
             NotInEditionError: 1997 has no such item.
         """
         di = item.di if isinstance(item, Item) else item
-        if self.edition is Edition.Y2007 or di <= _DI_1997_MAX:
+        if self._is_2007 or di <= _DI_1997_MAX:
             return di
         earlier = catalogue.in_1997(di)
         if earlier is None:

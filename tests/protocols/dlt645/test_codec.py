@@ -10,6 +10,8 @@ from protocols.dlt645.codec import (
     Frame,
     FrameDecoder,
     Noise,
+    answer_head,
+    data_of_frame,
     decode,
     encode,
 )
@@ -136,6 +138,26 @@ def test_memory_is_bounded_whatever_comes(pieces: list[bytes]) -> None:
     assert len(kept) <= 16
     assert all(len(noise.data) <= 256 for noise in kept)
     assert decoder.take_noise() == []
+
+
+@given(FRAMES, st.sampled_from([0, 4]))
+def test_the_quick_look_reads_the_frame_that_was_expected(frame: Frame, preamble: int) -> None:
+    head = answer_head(frame.address, frame.control)
+    assert data_of_frame(encode(frame, preamble), head) == frame.data
+
+
+@given(FRAMES, st.sampled_from([0, 4]), st.data())
+def test_the_quick_look_takes_nothing_that_the_decoder_would_not(
+    frame: Frame, preamble: int, data: st.DataObject
+) -> None:
+    wire = bytearray(encode(frame, preamble))
+    for _ in range(data.draw(st.integers(1, 3))):
+        wire[data.draw(st.integers(0, len(wire) - 1))] = data.draw(st.integers(0, 255))
+    cut_at = data.draw(st.integers(0, len(wire)) | st.just(len(wire)))
+    mangled = bytes(wire[:cut_at]) + data.draw(st.just(b"") | NOISE)
+    found = data_of_frame(mangled, answer_head(frame.address, frame.control))
+    if found is not None:
+        assert FrameDecoder().feed(mangled) == [frame._replace(data=found)]
 
 
 def test_one_byte_is_dropped_on_failure() -> None:

@@ -12,6 +12,7 @@ from protocols.dlt645 import (
     ANY_METER,
     BROADCAST,
     Address,
+    DataAnswer,
     Edition,
     ErrorByte,
     Frame,
@@ -19,13 +20,14 @@ from protocols.dlt645 import (
     ReadAddress,
     ReadData,
     Refused,
+    decode,
     encode,
     shortened,
 )
 from protocols.dlt645.catalogue import find
 from protocols.dlt645.errors import AddressError, FollowUpError, NotInEditionError
 from protocols.dlt645.master import Master, MeterRefusal, RequestExchange, ValueShapeError
-from protocols.dlt645.master.exchange import prepare
+from protocols.dlt645.master.exchange import ReadExchange, plain_read, prepare
 from protocols.errors import RemoteProtocolError
 from protocols.transport import LinkOptions, NoAnswer
 from tests.protocols.dlt645.meters import (
@@ -41,6 +43,7 @@ from tests.protocols.transport.peers import in_loop
 
 ENERGY = 0x00010000
 VOLTAGES = 0x0201FF00
+ANSWER = encode(Frame(METER, 0x91, ENERGY.to_bytes(4, "little") + bcd(12345678, 4)))
 PROGRAMMING = 0x03300501  # 682 bytes: in parts
 ITEMS = {
     ENERGY: bcd(12345678, 4),
@@ -264,6 +267,52 @@ async def test_an_answer_without_its_layout_is_asked_for_again() -> None:
     async with line_of(meter(), mangle=mangle, options=RETRYING) as (master, line):
         assert await energy(master) == Decimal("0.05")
         assert len(line.heard) == 2
+
+
+HALVES = [(ANSWER[:cut], ANSWER[cut:]) for cut in (5, 11, 14, len(ANSWER) - 1)]
+
+
+@pytest.mark.parametrize(("half", "rest"), HALVES)
+def test_half_an_answer_is_never_completed_by_the_bytes_of_another_exchange(
+    half: bytes, rest: bytes
+) -> None:
+    # One prepared read serves both, also those of two links at the same time.
+    read = plain_read(ENERGY, METER, Edition.Y2007)
+    before, after = ReadExchange(read), ReadExchange(read)
+    assert before.receive(half) is None
+    assert after.receive(rest) is None
+    assert before.receive(rest) is not None
+
+
+@pytest.mark.parametrize(("half", "rest"), HALVES)
+def test_half_an_answer_is_forgotten_before_the_request_is_sent_again(
+    half: bytes, rest: bytes
+) -> None:
+    exchange = ReadExchange(plain_read(ENERGY, METER, Edition.Y2007))
+    assert exchange.receive(half) is None
+    assert exchange.receive(b"") is None
+    assert exchange.receive(rest) is None
+    assert exchange.receive(b"") is None
+    assert exchange.receive(ANSWER) == DataAnswer(ENERGY, ITEMS[ENERGY], more=False)
+
+
+@pytest.mark.parametrize("preamble", [0, 1, 4, 7])
+def test_an_answer_has_the_same_bytes_whole_or_in_pieces(preamble: int) -> None:
+    wire = encode(decode(ANSWER), preamble)
+    read = plain_read(ENERGY, METER, Edition.Y2007)
+    whole = ReadExchange(read).receive(wire)
+    assert (whole.data if isinstance(whole, DataAnswer) else whole) == ITEMS[ENERGY]
+    byte_by_byte = ReadExchange(read)
+    *nothing, answer = [byte_by_byte.receive(wire[at : at + 1]) for at in range(len(wire))]
+    assert nothing == [None] * (len(wire) - 1)
+    assert answer == DataAnswer(ENERGY, ITEMS[ENERGY], more=False)
+
+
+@pytest.mark.parametrize("edition", Edition)
+def test_every_plain_read_is_answered_and_may_be_repeated(edition: Edition) -> None:
+    read = plain_read(0x9010, METER, edition).prepared
+    assert read.answer_expected
+    assert read.repeatable
 
 
 @in_loop

@@ -1,5 +1,5 @@
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 import pytest
 from hypothesis import given
@@ -44,6 +44,23 @@ def test_numbers_read_back(case: tuple[NumberFormat, Decimal]) -> None:
     assert len(raw) == form.length
     assert form.decode(raw) == number
     assert form.parse(form.text(form.decode(raw))) == number
+
+
+@pytest.mark.parametrize("wire", ["78563412", "78563492", "00000080"])
+def test_a_programs_decimal_context_takes_no_digit_away(wire: str) -> None:
+    form = NumberFormat(8, 2, signed=True)
+    everywhere = form.decode(bytes.fromhex(wire))
+    with localcontext() as context:
+        context.prec = 3
+        assert str(form.decode(bytes.fromhex(wire))) == str(everywhere)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [("0E-7", "0.0000000"), ("1E+3", "1000"), ("0.0000012", "0.0000012"), ("-0.0012", "-0.0012")],
+)
+def test_a_number_is_written_out_whatever_its_exponent(number: str, text: str) -> None:
+    assert NumberFormat(8, 2, signed=True).text(Decimal(number)) == text
 
 
 @pytest.mark.parametrize(
