@@ -42,7 +42,7 @@ BANK: Final = "bank"
 UNALLOCATED: Final = "bank.unallocated"
 COMMISSION: Final = "commission"
 TENDER_PREFIX: Final = "tender."
-_VENDOR_PREFIX: Final = "vendor."
+VENDOR_PREFIX: Final = "vendor."
 
 _KINDS: Final = {
     FLOAT: AccountKind.LIABILITY,
@@ -61,7 +61,7 @@ def tender_account(tender: str) -> str:
 
 def vendor_account(vendor_id: int) -> str:
     """What the house owes a vendor: money paid in and commission, less what was sold."""
-    return f"{_VENDOR_PREFIX}{vendor_id}"
+    return f"{VENDOR_PREFIX}{vendor_id}"
 
 
 def post(
@@ -71,7 +71,7 @@ def post(
     used = {side for move in moves for side in (move.debit, move.credit)}
     for account in sorted(used):
         kind_of = (
-            AccountKind.LIABILITY if account.startswith(_VENDOR_PREFIX) else _KINDS.get(account)
+            AccountKind.LIABILITY if account.startswith(VENDOR_PREFIX) else _KINDS.get(account)
         )
         if kind_of is not None:
             row = {"account": account, "currency": currency, "kind": kind_of.value}

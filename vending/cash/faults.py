@@ -128,3 +128,21 @@ class UnknownTerminalError(ShopError):
     """There is no terminal of this name."""
 
     code: ClassVar[str] = "unknown_terminal"
+
+
+class VendorCreditExhaustedError(ShopError):
+    """A prepaid vendor's credit does not suffice for the sale."""
+
+    code: ClassVar[str] = "vendor_credit_exhausted"
+
+
+class VendorBlockedError(ShopError):
+    """The utility has blocked sales by this vendor."""
+
+    code: ClassVar[str] = "vendor_blocked"
+
+
+class TerminalBlockedError(ShopError):
+    """The utility has blocked sales at this terminal."""
+
+    code: ClassVar[str] = "terminal_blocked"

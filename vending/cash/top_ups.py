@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select
 
 from vending.cash import accounts
 from vending.cash.accounts import moved, vendor_account
 from vending.cash.bank.tables import vendor_top_ups
+from vending.cash.credit import credit_vendor
 from vending.cash.faults import TopUpConflictError
-from vending.cash.tables import vendor_credit
 from vending.cash.vendor_rows import require_vendor
 
 
@@ -107,21 +107,13 @@ def top_up_from_bank(
 
 
 def add_credit(connection: Connection, vendor_id: int, amount_minor: int) -> None:
-    """Let a vendor sell for more (or less, as far as there is any in the first bucket).
+    """Let a vendor sell for more, or for less.
 
-    The database refuses a bucket below nothing.
+    Raises:
+        VendorCreditExhaustedError: less than nothing would be left; nothing was changed.
     """
-    first = (vendor_credit.c.vendor_id == vendor_id) & (vendor_credit.c.bucket == 0)
-    changed = connection.execute(
-        update(vendor_credit)
-        .where(first)
-        .values(available_minor=vendor_credit.c.available_minor + amount_minor)
-    )
-    if changed.rowcount == 0:
-        connection.execute(
-            insert(vendor_credit),
-            {"vendor_id": vendor_id, "bucket": 0, "available_minor": amount_minor},
-        )
+    if amount_minor:
+        credit_vendor(connection, vendor_id, amount_minor)
 
 
 def _find(connection: Connection, vendor_id: int, reference: str) -> TopUp | None:

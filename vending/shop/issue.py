@@ -116,10 +116,17 @@ def last_purchase(connection: Connection, meter: Meter) -> datetime | None:
     return moment
 
 
-def seller_part(utility: Utility, terminal: str, operator: str) -> SellerPart:
-    """Who sells, for a receipt."""
+def seller_part(
+    utility: Utility, terminal: str, operator: str, *, vendor: str | None = None
+) -> SellerPart:
+    """Who sells, for a receipt: the vendor whose terminal it is, or the shop's own."""
     return SellerPart(
-        utility.name, utility.address, utility.tax_number, utility.vendor, terminal, operator
+        utility.name,
+        utility.address,
+        utility.tax_number,
+        utility.vendor if vendor is None else vendor,
+        terminal,
+        operator,
     )
 
 

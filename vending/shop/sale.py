@@ -12,6 +12,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from storage import ledger
+from vending.cash.credit import moves_by, spend, vendor_of
 from vending.cash.drawer import shift_of_sale
 from vending.price.dues import settle
 from vending.receipts.receipt import Receipt, ReceiptKind, TokenPart
@@ -87,6 +88,7 @@ def sell_credit(
     Raises:
         VendingError: any refusal; nothing was written.
     """
+    seller = vendor_of(connection, request.terminal)
     held = find_meter(connection, request.meter, lock=True)
     ask_about_second(connection, held, request, utility, now)
     standing = key_standing(connection, held, now)
@@ -109,13 +111,18 @@ def sell_credit(
     sold = offer.quote
     bought_before = last_purchase(connection, meter)
     content = TransferCredit(meter.resource.service, rnd, offer.tid, sold.units)
+    moves = moves_of(sold, request.tender)
+    if seller is not None:
+        moves = moves_by(connection, seller, utility.currency.code, moves)
+        if seller.prepaid:
+            spend(connection, seller, sold.tendered_minor - sold.change_minor)
     digits = security.make_token(content, meter.attributes())
     transaction_id = ledger.post(
         connection,
         kind="vend",
         posted_at=now,
         currency=utility.currency.code,
-        moves=moves_of(sold, request.tender),
+        moves=moves,
     )
     receipt_no = store_receipt(
         connection,
@@ -136,6 +143,7 @@ def sell_credit(
         tendered_minor=sold.tendered_minor,
         change_minor=sold.change_minor,
         transaction_id=transaction_id,
+        vendor_id=None if seller is None else seller.vendor_id,
         tariff_version_id=offer.terms.version_id,
     )
     settle(connection, receipt_no, meter, sold, now)
@@ -149,7 +157,12 @@ def sell_credit(
         zone=utility.zone,
         client=request.client,
         message_id=request.message_id,
-        seller=seller_part(utility, request.terminal, request.operator),
+        seller=seller_part(
+            utility,
+            request.terminal,
+            request.operator,
+            vendor=None if seller is None else seller.name,
+        ),
         meter=meter_part(held, new_key),
         tokens=(
             *(change.parts(behind=1) if change is not None else ()),

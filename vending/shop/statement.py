@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Row, case, func, select
 
 from storage.ledger import AccountBalance, balances
 from storage.span import within
+from vending.cash.accounts import TENDER_PREFIX, VENDOR_PREFIX
 from vending.cash.moves import moved_otherwise
 from vending.receipts.receipt import ReceiptKind
 from vending.shop.books import (
@@ -26,7 +27,6 @@ from vending.shop.books import (
     ROUNDING,
     SALES,
     TAX,
-    Tender,
 )
 from vending.shop.settings import Utility
 from vending.shop.tables import receipts, tokens
@@ -93,10 +93,11 @@ class Statement:
         """Whether receipts, tokens and ledger tell the same story to the last minor unit."""
         debits = sum(account.debits_minor for account in self.accounts)
         credits_ = sum(account.credits_minor for account in self.accounts)
+        # in the house's own drawers and on its way, or taken from what vendors paid in before
         held = sum(
-            account.balance_minor
+            account.debits_minor - account.credits_minor
             for account in self.accounts
-            if account.account in {tender.account for tender in Tender}
+            if account.account.startswith((TENDER_PREFIX, VENDOR_PREFIX))
         )
         return (
             debits == credits_

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, exists, select
 
 from storage import ledger
 from storage.ledger import Transfer, transfers
+from vending.cash.credit import return_credit
 from vending.receipts.receipt import Receipt, ReceiptKind
 from vending.shop.counter_tables import advices, prints
 from vending.shop.faults import (
@@ -133,6 +134,10 @@ def give_back(
         .where(transfers.c.transaction_id == sale.transaction_id)
         .order_by(transfers.c.position)
     )
+    if sale.vendor_id is not None:
+        paid = sale.receipt.payment
+        assert paid is not None  # credit was paid
+        return_credit(connection, sale.vendor_id, paid.tendered_minor - paid.change_minor)
     return ledger.post(
         connection,
         kind=kind.value,
