@@ -5,18 +5,20 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
-from sqlalchemy import event, insert, text, update
+from sqlalchemy import Connection, insert, text, update
 from sqlalchemy.exc import DBAPIError
 
 from storage.engine import open_engine, writing
 from storage.errors import InvariantError
 from tests.price.strategies import ZAR
 from tests.shop.conftest import Clock
+from tests.shop.databases import PRICE, UTILITY
 from vending import Meter, NewMeter, Receipt, Shop, VendRequest
 from vending.price.document import read_toml
-from vending.price.dues import settle, unsettle
+from vending.price.dues import settle, situation, unsettle
 from vending.price.faults import (
     CarriedChangeUsedError,
     DebtBlocksError,
@@ -28,10 +30,12 @@ from vending.price.faults import (
     UnknownTariffError,
 )
 from vending.price.lines import DebtPaid, Quote
-from vending.price.situation import Scheme, SchemeKind
+from vending.price.quoting import quote
+from vending.price.situation import Scheme, SchemeKind, Situation
 from vending.price.tables import charges_paid, debt_payments
 from vending.price.tariff import Tariff
-from vending.shop.faults import BelowMinimumError
+from vending.shop.faults import AboveMaximumError, BelowMinimumError
+from vending.shop.price import flat_tariff
 from vending.shop.tables import meters
 
 BLOCKS = """
@@ -122,6 +126,32 @@ def test_the_steps_stand_on_the_receipt(shop: Shop, meter: Meter) -> None:
     ]
     assert [line.reason and line.reason.code for line in payment.lines] == ["units_at_price"] * 2
     assert (payment.tariff, payment.tariff_version, payment.price_id) == ("Domestic", 1, None)
+
+
+def test_a_trial_tells_what_the_sale_will_be(shop: Shop, meter: Meter) -> None:
+    assigned(shop, meter, EVERYTHING)
+    owe(shop, meter, 3_000, Scheme(SchemeKind.PERCENT, 2_500))
+    sell(shop, meter, 2_000)
+    tried = shop.trial_vend(meter.number, 3_333).quote
+    sold = sell(shop, meter, 3_333)
+    assert [(line.kind.value, line.amount_minor) for line in tried.lines] == lines(sold)
+    assert tried.units == sold.units
+
+
+def test_so_many_units_are_sold_for_the_least_amount(shop: Shop, meter: Meter) -> None:
+    assigned(shop, meter, BLOCKS)
+    request = VendRequest("test", "by units", meter.number, units=600)
+    sold = shop.vend(request).require_done()
+    assert sold.payment is not None
+    assert (sold.units, sold.payment.tendered_minor) == (600, 7_000)
+
+
+def test_the_narrowest_limit_counts(shop: Shop, meter: Meter) -> None:
+    assigned(shop, meter, 'minimum = "20"\nmaximum = "30"\n' + BLOCKS)
+    with pytest.raises(BelowMinimumError, match=r"smallest sale of ZAR 20\.00"):
+        sell(shop, meter, 1_999)
+    with pytest.raises(AboveMaximumError, match=r"largest sale of ZAR 30\.00"):
+        sell(shop, meter, 3_001)
 
 
 # --- charges --------------------------------------------------------------------------------
@@ -366,12 +396,11 @@ def test_a_month_is_not_settled_twice_nor_a_debt_overpaid(
     engine.dispose()
 
 
-def test_a_shop_with_a_flat_price_asks_for_nothing_more(shop: Shop, meter: Meter) -> None:
-    engine = shop._house.engine
-    asked: list[str] = []
-    listener = lambda *given: asked.append(given[2])  # noqa: E731
-    event.listen(engine, "before_cursor_execute", listener)
-    sell(shop, meter, 5_000)
-    ours = ("debt", "tariff", "charge", "carried", "service_point =")
-    assert [each for each in asked if any(f"FROM {word}" in each for word in ours)] == []
-    assert asked
+def test_a_flat_price_without_dues_takes_no_statement(meter: Meter, clock: Clock) -> None:
+    nobody = cast(Connection, None)  # whatever is asked of it fails
+    flat = flat_tariff(PRICE)
+    known = situation(nobody, meter, flat, utility=UTILITY, now=clock.now, channel="cash")
+    assert known == Situation("cash")
+    sold = quote(flat, known, 10_000, ZAR)
+    settle(nobody, 1, meter, sold, clock.now)
+    assert sold.units == 347

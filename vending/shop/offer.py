@@ -29,6 +29,7 @@ from vending.shop.faults import (
     RequestFormatError,
 )
 from vending.shop.meters import Meter
+from vending.shop.money import Currency
 from vending.shop.price import Price, Quote, flat_tariff
 from vending.shop.settings import Utility, price_at
 from vending.shop.tids import due_tid, require_begun
@@ -91,6 +92,8 @@ def make_offer(
         VendingError: any refusal.
     """
     _require_sellable(meter, now)
+    if units is None and amount_minor is not None:  # before anything is asked of the database
+        _require_within(*limits_of(utility, meter), amount_minor, utility.currency)
     terms = terms_of(connection, meter, utility=utility, now=now, tender=tender, lock=lock)
     bought = _quote(terms, amount_minor, units, utility, meter)
     tid = due_tid(connection, meter, now)
@@ -140,14 +143,19 @@ def terms_of(
 def _quote(
     terms: Terms, amount_minor: int | None, units: int | None, utility: Utility, meter: Meter
 ) -> Quote:
+    """The meter's limits, or else the shop's, hold; those of its tariff narrow them."""
+    currency, tariff = utility.currency, terms.tariff
+    least, most = limits_of(utility, meter)
+    least = max(least, tariff.minimum_minor or least)
+    most = min(most, tariff.maximum_minor or most)
     if units is not None:
-        due = quoting.quote_for_units(terms.tariff, terms.situation, units, utility.currency)
-        _require_within_limits(utility, meter, terms.tariff, due.tendered_minor)
-        return tendered_for(due, amount_minor, utility.currency)
+        due = quoting.quote_for_units(tariff, terms.situation, units, currency)
+        _require_within(least, most, due.tendered_minor, currency)
+        return tendered_for(due, amount_minor, currency)
     if amount_minor is None:
         raise RequestFormatError("A sale is for an amount or for a number of units.")
-    _require_within_limits(utility, meter, terms.tariff, amount_minor)
-    return quoting.quote(terms.tariff, terms.situation, amount_minor, utility.currency)
+    _require_within(least, most, amount_minor, currency)
+    return quoting.quote(tariff, terms.situation, amount_minor, currency)
 
 
 def _require_sellable(meter: Meter, now: datetime) -> None:
@@ -181,14 +189,7 @@ def _way_out(meter: Meter, now: datetime) -> str:
     )
 
 
-def _require_within_limits(
-    utility: Utility, meter: Meter, tariff: Tariff, amount_minor: int
-) -> None:
-    """The meter's own limits, or else the shop's; those of its tariff narrow them."""
-    currency = utility.currency
-    least, most = limits_of(utility, meter)
-    least = max(least, tariff.minimum_minor or least)
-    most = min(most, tariff.maximum_minor or most)
+def _require_within(least: int, most: int, amount_minor: int, currency: Currency) -> None:
     if amount_minor < least:
         raise BelowMinimumError(
             f"{currency.code} {currency.text(amount_minor)} is below the smallest sale of "
