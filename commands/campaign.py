@@ -11,13 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
-from rich.progress import Progress, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 import vending
 from commands.counter import database_option, open_shop, operator_option
-from commands.output import EXIT_CHECK_FAILED, console, error_console, json_option, print_json
+from commands.output import (
+    EXIT_CHECK_FAILED,
+    console,
+    counting,
+    error_console,
+    json_option,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -105,17 +111,12 @@ def run(ctx: click.Context, name: str, operator: str, database: str, as_json: bo
     Ctrl-C stops behind the meter that is being worked on; the same command goes on from there.
     So it does after a crash.  Exit status 1 when meters were refused or still wait.
     """
-    with open_shop(database, keys_now=True) as shop, _stoppable() as stop:
-        columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn())
-        shown = not as_json and error_console.is_terminal
-        with Progress(*columns, console=error_console, disable=not shown) as bar:
-            task = bar.add_task("Meters", total=None)
-            ended = shop.campaigns.run(
-                name,
-                operator=operator,
-                progress=lambda done, total: bar.update(task, completed=done, total=total),
-                stop=stop,
-            )
+    with (
+        open_shop(database, keys_now=True) as shop,
+        _stoppable() as stop,
+        counting("Meters", as_json=as_json) as told,
+    ):
+        ended = shop.campaigns.run(name, operator=operator, progress=told, stop=stop)
     _answer(ended, _standing(ended), as_json=as_json)
     if ended.waiting or ended.counts[_refused()]:
         ctx.exit(EXIT_CHECK_FAILED)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final, TextIO
 
 import click
 from rich.table import Table
@@ -10,15 +11,25 @@ from rich.text import Text
 
 import vending
 from commands.counter import database_option, meter_object, open_shop, operator_option
-from commands.output import console, json_option, print_json
+from commands.output import (
+    EXIT_CHECK_FAILED,
+    console,
+    counting,
+    error_console,
+    json_option,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from vending import Meter
+    from vending.shop.meter_import import ImportReport
+
+_RESOURCES: Final = ("electricity", "water", "gas", "time")
 
 
 @click.group()
 def meter() -> None:
-    """Meters: add, list, show, block."""
+    """Meters: add, import, list, show, block."""
 
 
 @meter.command()
@@ -32,6 +43,9 @@ def meter() -> None:
 @click.option("--ti", default="01", show_default=True, help="Tariff index, two digits.")
 @click.option("--base-year", type=int, default=2014, show_default=True, help="1993, 2014, 2035.")
 @click.option("--ken", type=int, default=255, show_default=True, help="Key expiry number.")
+@click.option("--resource", type=click.Choice(_RESOURCES), default="electricity", show_default=True)
+@click.option("--account", default="", help="The customer's account number.")
+@click.option("--service-point", default="", help="Where the supply is. [default: the meter]")
 @operator_option
 @database_option
 @json_option
@@ -46,6 +60,9 @@ def add(
     ti: str,
     base_year: int,
     ken: int,
+    resource: str,
+    account: str,
+    service_point: str,
     operator: str,
     database: str,
     as_json: bool,
@@ -62,6 +79,9 @@ def add(
         tariff_index=ti,
         base_year=base_year,
         ken=ken,
+        resource=resource,
+        account=account,
+        service_point=service_point,
     )
     with open_shop(database) as shop:
         added = shop.add_meter(new, operator=operator)
@@ -69,6 +89,62 @@ def add(
         print_json(meter_object(added))
     else:
         console.print(f"Meter {added.number} is registered.", markup=False)
+
+
+@meter.command(name="import")
+@click.argument("file", type=click.File(encoding="utf-8"))
+@click.option("--skip-bad", is_flag=True, help="Register the good lines though there are bad ones.")
+@click.option("--dry-run", is_flag=True, help="Only check the file.")
+@operator_option
+@database_option
+@json_option
+@click.pass_context
+def import_(
+    ctx: click.Context,
+    file: TextIO,
+    skip_bad: bool,
+    dry_run: bool,
+    operator: str,
+    database: str,
+    as_json: bool,
+) -> None:
+    """Register the meters of a CSV FILE (- is standard input); tell of every bad line.
+
+    \b
+    The first line names the columns; only number must be there:
+      number customer location account id_number service_point resource sgc ti
+      ea krn kt base_year ken minimum maximum
+    Nothing is registered when a line is bad, unless --skip-bad.  A meter that is there with the
+    same values is left alone: run an import that was cut off again.  Exit status 1 when a line
+    was bad.
+    """
+    with open_shop(database, keys_now=True) as shop, counting("Lines", as_json=as_json) as told:
+        try:
+            report = shop.import_meters(
+                file, operator=operator, skip_bad=skip_bad, dry_run=dry_run, progress=told
+            )
+        except UnicodeDecodeError:
+            raise click.BadParameter("It is not UTF-8 text: save it as CSV UTF-8.") from None
+    if as_json:
+        print_json(asdict(report))
+    else:
+        _show_report(report)
+    if report.bad:
+        ctx.exit(EXIT_CHECK_FAILED)
+
+
+def _show_report(report: ImportReport) -> None:
+    for each in report.bad:
+        error_console.print(f"line {each.line}: {each.message}", markup=False, soft_wrap=True)
+    what = "would be registered" if report.dry_run else "registered"
+    count = report.lines - report.there - len(report.bad) if report.dry_run else report.added
+    console.print(
+        f"{report.lines} lines: {count} meters {what}, {report.there} were there, "
+        f"{len(report.bad)} lines are bad.",
+        markup=False,
+    )
+    if report.bad and not report.added and not report.dry_run:
+        console.print("Nothing was registered: mend the lines, or use --skip-bad.")
 
 
 @meter.command(name="list")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol, TypeVar, runtime_checkable
@@ -51,6 +52,20 @@ def json_option(command: _Command) -> _Command:
         "--json", "as_json", is_flag=True, callback=remember, help="Answer in JSON."
     )
     return option(command)
+
+
+@contextmanager
+def counting(
+    what: str, *, as_json: bool, total: int | None = None
+) -> Iterator[Callable[..., None]]:
+    """Progress with the time left, on a terminal: call it with what is done, and the total."""
+    from rich.progress import Progress, TimeRemainingColumn
+
+    columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn())
+    shown = not as_json and error_console.is_terminal
+    with Progress(*columns, console=error_console, disable=not shown, transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done, total=total: bar.update(task, completed=done, total=total)
 
 
 def print_json(value: object) -> None:

@@ -8,19 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from rich.progress import Progress, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 import vending
 from commands.counter import database_option, open_shop, operator_option, terminal_option
-from commands.output import console, error_console, json_option, print_json
+from commands.output import console, counting, error_console, json_option, print_json
 from commands.vend.answers import print_result
 from commands.vend.options import id_of, request_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from vending import Shop
     from vending.vouchers.batches import VoucherBatch
     from vending.vouchers.desk import MadeVouchers
@@ -68,7 +65,7 @@ def make(
         end = shop.utility.midnight(_day(until) + timedelta(days=1))
         paper = _new_file(output)
         try:
-            with _progress(count, shown=not as_json) as told:
+            with counting("Vouchers", as_json=as_json, total=count) as told:
                 made = shop.vouchers.make(
                     shop.utility.currency.parse(face), count, end, operator=operator, progress=told
                 )
@@ -208,25 +205,6 @@ def _new_file(path: Path) -> Path:
             f"{path} is there already: name another.", param_hint="--output"
         ) from None
     return path
-
-
-class _progress:  # noqa: N801 - used as a function
-    """Progress with the time left, on a terminal."""
-
-    def __init__(self, count: int, *, shown: bool) -> None:
-        columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn())
-        self._bar = Progress(
-            *columns, console=error_console, disable=not (shown and error_console.is_terminal)
-        )
-        self._count = count
-
-    def __enter__(self) -> Callable[[int], None]:
-        self._bar.start()
-        task = self._bar.add_task("Vouchers", total=self._count)
-        return lambda ready: self._bar.update(task, completed=ready)
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
 
 
 def _day(text: str) -> date:

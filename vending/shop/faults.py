@@ -102,6 +102,12 @@ class InvalidSettingError(ShopError):
     code: ClassVar[str] = "invalid_setting"
 
 
+class MeterTableError(ShopError):
+    """A table of meters, or a line of it, cannot be read."""
+
+    code: ClassVar[str] = "meter_table"
+
+
 class PermissionDeniedError(ShopError):
     """Who acts has no role that allows it."""
 

@@ -196,14 +196,14 @@ class Meter:
         )
 
 
-def insert_meter(connection: Connection, new: NewMeter, added_at: datetime) -> Meter:
-    """Register a meter with the key that is in it.
+def checked_meter(
+    new: NewMeter,
+) -> tuple[MeterPan, EncryptionAlgorithm, Resource, MeterKey]:
+    """What a meter's plain values say.  Pure.
 
     Raises:
-        CheckDigitError: the number was mistyped; the message names the digit.
-        RequestFormatError: a value of the wrong type.
-        InvalidValueError: a value out of its range.
-        MeterExistsError: it is registered already.
+        CheckDigitError, RequestFormatError, InvalidValueError, InvalidSettingError, KeyTypeError:
+            which of them is wrong.
     """
     pan = _pan(new.number)
     key = MeterKey.checked(
@@ -225,6 +225,19 @@ def insert_meter(connection: Connection, new: NewMeter, added_at: datetime) -> M
         require_line(what, text)
     resource = parse_resource(new.resource)
     require_limits(new.minimum_minor, new.maximum_minor)
+    return pan, algorithm, resource, key
+
+
+def insert_meter(connection: Connection, new: NewMeter, added_at: datetime) -> Meter:
+    """Register a meter with the key that is in it.
+
+    Raises:
+        CheckDigitError: the number was mistyped; the message names the digit.
+        RequestFormatError: a value of the wrong type.
+        InvalidValueError: a value out of its range.
+        MeterExistsError: it is registered already.
+    """
+    pan, algorithm, resource, key = checked_meter(new)
     if connection.scalar(select(meters.c.meter_id).where(meters.c.number == pan.drn)) is not None:
         raise MeterExistsError(f"Meter {pan.drn} is registered already.")
     meter_id: int = connection.execute(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final, Self
@@ -40,6 +40,7 @@ from vending.shop.giving import GivingDesk
 from vending.shop.house import House, read_clock
 from vending.shop.key_change import change_key, confirm_key_change
 from vending.shop.lookup import LookupDesk
+from vending.shop.meter_import import ImportReport, import_meters
 from vending.shop.meters import (
     Meter,
     NewMeter,
@@ -269,6 +270,29 @@ class Shop:
                 connection, now, actor=operator, action="meter.added", subject=meter.number
             )
         return meter
+
+    def import_meters(
+        self,
+        text: Iterable[str],
+        *,
+        operator: str = "",
+        skip_bad: bool = False,
+        dry_run: bool = False,
+        progress: Callable[[int], None] | None = None,
+    ) -> ImportReport:
+        """Register the meters of a CSV table, or tell of every bad line; see `meter_import`.
+
+        Raises:
+            MeterTableError: it is no table of meters.
+        """
+        return import_meters(
+            self._house,
+            text,
+            operator=operator,
+            skip_bad=skip_bad,
+            dry_run=dry_run,
+            progress=progress,
+        )
 
     def meter(self, number: str) -> Meter:
         """Look a meter up.
