@@ -11,7 +11,7 @@ import click
 from commands.key.bundle import export, import_
 from commands.key.ceremony import ceremony
 from commands.key.groups import group
-from commands.key.revisions import current, generate, list_, test_, until, withdraw
+from commands.key.revisions import current, generate, list_, record, test_, until, withdraw
 from commands.key.vault import rotate, tables, vault
 
 
@@ -32,6 +32,7 @@ for command in (
     group,
     import_,
     list_,
+    record,
     rotate,
     tables,
     test_,

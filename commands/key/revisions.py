@@ -108,3 +108,16 @@ def generate(dkga02_in_host: bool, operator: str, database: str, as_json: bool, 
     with open_shop(database, keys_now=True) as shop:
         made = shop.keys.generate_key(terms(**of), dkga02_in_host=dkga02_in_host, operator=operator)
     print_record(made, as_json=as_json)
+
+
+@click.command()
+@terms_options
+@click.option("--kcv", help="The key's check value, as the module tells it.")
+@operator_option
+@database_option
+@json_option
+def record(kcv: str | None, operator: str, database: str, as_json: bool, **of: Any) -> None:
+    """Put key KRN of SGC on record that a licensed module holds."""
+    with open_shop(database) as shop:
+        put = shop.keys.record_module_key(terms(**of), kcv=kcv, operator=operator)
+    print_record(put, as_json=as_json)

@@ -63,7 +63,7 @@ def key_change(
         operator=operator,
         terminal=terminal,
     )
-    with open_shop(database) as shop:
+    with open_shop(database, keys_now=True) as shop:
         if (
             not (yes or as_json)
             and is_terminal()

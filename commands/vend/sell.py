@@ -64,7 +64,7 @@ def sell(
     as_json: bool,
 ) -> None:
     """Sell for AMOUNT of money to METER and print the receipt (the default command)."""
-    with open_shop(database) as shop:
+    with open_shop(database, keys_now=True) as shop:
         request = vending.VendRequest(
             client=client,
             message_id=id_of(message_id),
@@ -105,7 +105,7 @@ def units(
     as_json: bool,
 ) -> None:
     """Sell UNITS (kWh, m3 or minutes, with one decimal) to METER."""
-    with open_shop(database) as shop:
+    with open_shop(database, keys_now=True) as shop:
         request = vending.VendRequest(
             client=client,
             message_id=id_of(message_id),
@@ -128,7 +128,7 @@ def units(
 @json_option
 def trial(meter: str, amount: str, database: str, as_json: bool) -> None:
     """Show what AMOUNT would buy for METER; sells nothing."""
-    with open_shop(database) as shop:
+    with open_shop(database, keys_now=True) as shop:
         offered = shop.trial_vend(meter, shop.utility.currency.parse(amount))
         if as_json:
             print_json(_trial_object(shop.utility, offered))

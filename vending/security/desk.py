@@ -32,7 +32,13 @@ from vending.security.groups import (
     RevisionTerms,
     SupplyGroup,
 )
-from vending.security.key_checks import Parity, key_check_value, require_sound
+from vending.security.key_checks import (
+    Parity,
+    key_bits,
+    key_check_value,
+    parse_check_value,
+    require_sound,
+)
 from vending.security.recorded import RecordedKeys
 from vending.security.sta_file import tables_sha256
 from vending.security.tables import key_revisions
@@ -440,6 +446,29 @@ class KeyDesk:
                 groups.insert_revision(connection, record)
                 _note(connection, now, by, "key.generated", _subject(checked), f"kcv={record.kcv}")
         keys.refresh()
+        return record
+
+    def record_module_key(
+        self, terms: RevisionTerms, *, kcv: str | None = None, operator: str = ""
+    ) -> RevisionRecord:
+        """Put a key on record that a licensed module holds; the key itself is loaded there.
+
+        Sales then know which revision is current, and warnings its end.
+
+        Raises:
+            UnknownSupplyGroupError, KeyRevisionExistsError: nowhere to put it.
+            KeyCheckValueError: the check value has not 6 hexadecimal digits.
+            KeyFormatError, InvalidValueError, RequestFormatError: a wrong value.
+        """
+        self.house.require(_KEYS)
+        checked = checked_terms(terms)
+        key_bits(checked.dkga)
+        by, now = self.house.who(operator), self.house.now()
+        value = None if kcv is None else parse_check_value(kcv)
+        record = RevisionRecord(checked, KeyState.WAITING, value, Provider.MODULE, None, now, by)
+        with self.house.writing() as connection:
+            groups.insert_revision(connection, record)
+            _note(connection, now, by, "key.recorded", _subject(checked), f"kcv={value}")
         return record
 
     def abandon_ceremony(self, ceremony_id: int, *, operator: str = "") -> Ceremony:

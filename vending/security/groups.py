@@ -286,6 +286,8 @@ def insert_revision(
         KeyRevisionExistsError: the group has a key of this revision.
     """
     terms = record.terms
+    if terms.issued_until is not None and terms.issued_until <= terms.valid_from:
+        raise KeyStateError("The key's issued-until must be later than its valid-from.")
     require_supply_group(connection, terms.sgc)
     require_no_revision(connection, terms)
     connection.execute(
