@@ -20,6 +20,7 @@ from storage.migrations.columns import (
     time,
     unique,
 )
+from storage.types import UtcTimestamp
 
 _ACCOUNTS = {
     "tender.voucher": "asset",
@@ -62,11 +63,11 @@ def _make_batches() -> None:
         *identity(name, "batch_id"),
         number("face_minor"),
         number("count"),
-        time("expires_at"),
+        sa.Column("expires_at", UtcTimestamp(), nullable=False, comment="not valid from then on"),
         time("made_at"),
         text("made_by"),
         text("state"),
-        text("reseller"),
+        text("reseller", comment="who sells them; named at activation"),
         reference("transaction_id", null=True),
         foreign(name, ["transaction_id"], "ledger_transactions"),
         unique(name, "transaction_id"),
@@ -87,9 +88,9 @@ def _make_vouchers() -> None:
         name,
         *identity(name, "voucher_id"),
         reference("batch_id"),
-        number("serial"),
+        number("serial", comment="within the batch, from 1"),
         sa.Column("proof", sa.LargeBinary(), nullable=False),
-        text("blocked", null=True),
+        text("blocked", null=True, comment="why it is blocked; NULL when it is not"),
         foreign(name, ["batch_id"], "voucher_batches"),
         unique(name, "batch_id", "serial"),
         unique(name, "proof"),
@@ -151,7 +152,7 @@ def _make_tries() -> None:
         text("client"),
         text("meter"),
         time("tried_at"),
-        text("result", null=True),
+        text("result", null=True, comment="NULL: not known, counts as wrong"),
         check(name, "result", "result IN ('right', 'wrong')"),
     )
     op.create_index("ix_voucher_tries_meter", name, ["meter", "tried_at"])
