@@ -21,7 +21,7 @@ $(shell test -x $(BIN)/python || rm -rf .venv)
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test check check-format check-lint check-types check-imports check-dependencies \
-	format bench lock clean venv
+	check-errors errors format bench lock clean venv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' \
@@ -33,7 +33,7 @@ demo: .venv/installed-runtime ## money in, token out, light on: the whole loop i
 test: .venv/installed-dev ## run all tests
 	$(BIN)/python -m pytest --numprocesses=auto $(ARGS)
 
-check: check-format check-lint check-types check-imports check-dependencies ## format, lint, types, import contracts, dependencies
+check: check-format check-lint check-types check-imports check-errors check-dependencies ## format, lint, types, import contracts, docs/errors.md, dependencies
 
 check-format: .venv/installed-dev
 	$(BIN)/ruff format --check .
@@ -43,12 +43,17 @@ check-types: .venv/installed-dev
 	$(BIN)/mypy
 check-imports: .venv/installed-dev
 	$(BIN)/lint-imports --no-logo
+check-errors: .venv/installed-dev
+	$(BIN)/python -m tools.errors_page --check
 check-dependencies: .venv/installed-dev
 	$(BIN)/python -m tools.dependencies
 
 format: .venv/installed-dev ## format the code and mend what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+errors: .venv/installed-dev ## make docs/errors.md from the code
+	$(BIN)/python -m tools.errors_page
 
 bench: .venv/installed-dev ## measure speed and memory
 	@$(BIN)/python -m benchmarks $(ARGS)

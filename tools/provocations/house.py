@@ -1,0 +1,27 @@
+"""Ways to refusals of the house's desks that no other test of theirs meets."""
+
+from __future__ import annotations
+
+from tools.provocations import provokes
+from tools.provocations.scene import CLERK, Scene
+from vending.cash.reckoning import Count
+from vending.people.credentials import Password
+
+
+@provokes("shift_of_another")
+def _(scene: Scene) -> None:
+    chief = scene.closed()
+    other = Password("dora", "dora's own password")
+    chief.people.add_operator(other.name, other.password, ["clerk"])
+    opened = scene.open(CLERK).shifts.open(terminal="till-1")
+    scene.open(other).shifts.count(opened.batch_id, Count({"cash": 0}))
+
+
+@provokes("unknown_debt")
+def _(scene: Scene) -> None:
+    scene.shop.tariffs.write_off(4711, reason="paid elsewhere")
+
+
+@provokes("unknown_key_revision")
+def _(scene: Scene) -> None:
+    scene.shop.keys.make_current("600001", 1)
