@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.progress import Progress, TimeRemainingColumn
-from rich.table import Table
 
 from commands.counter import database_option, open_shop
 from commands.output import (
@@ -110,19 +109,12 @@ def list_(
     if as_json:
         print_json([_object(line) for line in found])
         return
-    table = Table("no.", "when (UTC)", "who", "what", "to", "detail", "why", "from where")
     for line in found:
-        table.add_row(
-            str(line.number),
-            line.at.strftime("%Y-%m-%d %H:%M:%S"),
-            line.actor,
-            line.action,
-            line.subject,
-            line.detail[:60],
-            line.reason,
-            line.from_where,
-        )
-    console.print(table, markup=False)
+        said = [line.action, line.subject, line.detail, line.reason and f"because: {line.reason}"]
+        who = line.actor or "(nobody signed in)"
+        when = line.at.strftime("%Y-%m-%d %H:%M:%S")
+        words = " ".join(word for word in said if word)
+        click.echo(f"{line.number:>6}  {when}Z  {who}  {words}  [{line.from_where}]")
 
 
 @audit.command()

@@ -172,10 +172,10 @@ def _given_credentials(database: str) -> Credentials | None:
 
 def _named(ctx: click.Context | None) -> str:
     """The operator, when somebody named one: a login name is no answer."""
-    if ctx is None:
+    if ctx is None or "operator" not in ctx.params:
         return os.environ.get("METERHOUSE_OPERATOR", "")
     if ctx.get_parameter_source("operator") in _GIVEN:
-        return str(ctx.params.get("operator") or "")
+        return str(ctx.params["operator"] or "")
     return ""
 
 
