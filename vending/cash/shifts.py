@@ -52,6 +52,7 @@ from vending.cash.reckoning import (
 )
 from vending.cash.tables import terminals
 from vending.people.actor import Permission
+from vending.people.audit_desk import AuditDesk
 from vending.shop.books import Tender
 from vending.shop.faults import RequestFormatError
 from vending.shop.house import House
@@ -291,7 +292,8 @@ class ShiftDesk:
                     f"{each.tender}_difference_minor={each.difference_minor}" for each in reckoned
                 ),
             )
-            return ClosedReport(shift_id, document)
+        AuditDesk(self.house).seal_soon()
+        return ClosedReport(shift_id, document)
 
     # --- looking --------------------------------------------------------------------------
 

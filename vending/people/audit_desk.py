@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import structlog
 from sqlalchemy import select
 
 from storage import audit
@@ -15,11 +16,12 @@ from storage.span import within
 from vending.people.actor import Permission
 from vending.people.audit_walk import Anchor, Progress, Verification, walk
 from vending.people.seals import SEALED, Seal, last_seal, make_seal, next_ranges, settled_ends
-from vending.shop.faults import RequestFormatError, storage_faults
+from vending.shop.faults import RequestFormatError, ShopSystemError, storage_faults
 from vending.shop.house import House
 from vending.shop.values import require_moment, require_text, require_whole
 
 _BATCH: Final = 1_000
+log = structlog.get_logger("vending.people")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,16 @@ class AuditDesk:
                 detail=seal.to_json(),
             )
         return seal
+
+    def seal_soon(self) -> None:
+        """Seal now if that is possible; otherwise the next seal covers it all the same.
+
+        For the end of an act that is done already and must not seem to have failed.
+        """
+        try:
+            self.seal()
+        except ShopSystemError as fault:
+            log.warning("audit.not_sealed", code=fault.code)
 
     def verify(
         self, *, head: str | None = None, seal: bool = True, progress: Progress | None = None
