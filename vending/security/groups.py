@@ -56,7 +56,7 @@ class KeyPolicy(StrEnum):
     FAULT = "fault"
     """Refuse, with the key change as the way out."""
     OFFER = "offer"
-    """Sell, and say on the receipt that the key should be changed."""
+    """Ask whether the key change comes with the sale; with the answer yes it is as auto."""
     AUTO = "auto"
     """Sell, and give the key change tokens with it."""
 

@@ -28,6 +28,7 @@ from vending.security.sta_file import load_sta_tables, tables_sha256
 from vending.security.tables import key_revisions
 from vending.security.wrapping import MasterSecret
 from vending.shop.faults import storage_faults
+from vending.shop.making import by_order
 from vending.sts import (
     SAMPLE_TABLES,
     Content,
@@ -182,7 +183,7 @@ class DeferredKeys:
         """Open the module now, if it was not opened before."""
         with self._lock:
             if self._module is None:
-                self._module = self._opener()
+                self._module = by_order(self._opener())
 
     def close(self) -> None:
         """Close the module if it was opened."""

@@ -13,8 +13,8 @@ DKGA02
 
 Keys are put in by unwrapping (AES key wrap) under a key that lives for that one session, with
 random bytes of the token where a new key is made: PKCS#11 cannot make keys of these forms
-itself.  Each caller has a session of its own for the length of one use; after a fork the
-library is initialised again.
+itself.  Callers take turns, for the binding gives no leave to call the library from several
+threads at once; after a fork the library is initialised again.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ import os
 import secrets
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -47,8 +46,6 @@ _HMAC_KEY_BYTES: Final = 32
 _WRAPPING_KEY_BYTES: Final = 32
 _BLOCK: Final = 8
 _KCV_BYTES: Final = 3
-_SESSIONS_MAX: Final = 32
-_WAIT_S: Final = 10
 _MIX: Final = " (mix)"
 _LOCKED: Final = {Attribute.TOKEN: True, Attribute.PRIVATE: True}
 _USES: Final = (
@@ -79,53 +76,69 @@ def read_pin(path: Path) -> str:
     return read_secret_file(path).decode().splitlines()[0]
 
 
+class _Library:
+    """The process's turn at PKCS#11.
+
+    The Python binding initialises the library without leave to call it from several threads
+    (two at once have crashed SoftHSM), so calls take turns.  A forked child begins with a lock
+    of its own: its parent's may be held by a thread that the child does not have.
+    """
+
+    turn: ClassVar[threading.RLock] = threading.RLock()
+
+    @classmethod
+    def renew(cls) -> None:
+        """After a fork, in the child."""
+        cls.turn = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_Library.renew)
+
+
 class _LogIn:
     """A process's log-in to a token: PKCS#11 knows one for all sessions of the process."""
 
     _all: ClassVar[dict[tuple[int, str, str], _LogIn]] = {}
-    _lock: ClassVar[threading.Lock] = threading.Lock()
 
     def __init__(self, library: Path, label: str, pin: str) -> None:
         loaded = pkcs11.lib(str(library))
-        if any(name == str(library) and pid != os.getpid() for pid, name, _ in self._all):
+        strangers = [key for key in self._all if key[0] != os.getpid()]
+        if any(name == str(library) for _, name, _ in strangers):
             loaded.reinitialize()  # this process was forked from one that had logged in
-            for key in [key for key in self._all if key[0] != os.getpid()]:
-                del self._all[key]
+        for key in strangers:
+            del self._all[key]
         self.token: Final = loaded.get_token(token_label=label)
-        # the log-in lasts as long as this session is open
-        self._anchor: Final = self.token.open(user_pin=pin)
+        self.session: Final = self.token.open(user_pin=pin)
+        """The log-in lasts as long as this session is open."""
+        self.keys: Final[dict[tuple[str, KeyType], Any]] = {}
+        """Keys that were looked up before."""
         self._pin: Final = pin
         self._users = 0
 
     @classmethod
     def shared(cls, library: Path, label: str, pin: str) -> _LogIn:
         """Log in, or join who did."""
-        with cls._lock:
-            key = os.getpid(), str(library), label
-            found = cls._all.get(key)
-            if found is None:
-                found = cls._all[key] = cls(library, label, pin)
-            elif not hmac.compare_digest(found._pin.encode(), pin.encode()):
-                raise PinIncorrect
-            found._users += 1
-            return found
+        key = os.getpid(), str(library), label
+        found = cls._all.get(key)
+        if found is None:
+            found = cls._all[key] = cls(library, label, pin)
+        elif not hmac.compare_digest(found._pin.encode(), pin.encode()):
+            raise PinIncorrect
+        found._users += 1
+        return found
 
     def leave(self) -> None:
         """Log out when nobody else in the process needs it."""
-        with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                for key in [key for key, each in self._all.items() if each is self]:
-                    del self._all[key]
-                self._anchor.close()
+        self._users -= 1
+        if self._users == 0:
+            self.drop()
 
-
-@dataclass(slots=True)
-class _Seat:
-    """A session and the keys that were looked up in it."""
-
-    session: Any
-    keys: dict[tuple[str, KeyType], Any] = field(default_factory=dict)
+    def drop(self) -> None:
+        """Log out: whoever needs it logs in anew."""
+        for key in [key for key, each in self._all.items() if each is self]:
+            del self._all[key]
+            with suppress(PKCS11Error):
+                self.session.close()
 
 
 class Pkcs11Source:
@@ -144,12 +157,9 @@ class Pkcs11Source:
         self._library: Final = library
         self._token_label: Final = token
         self._pin: Final = pin
-        self._lock: Final = threading.Condition()
-        self._idle: list[_Seat] = []
-        self._made = 0
         self._process = 0
         self._log_in: _LogIn | None = None
-        with self._lock:
+        with _Library.turn:
             self._begin()
 
     def __repr__(self) -> str:
@@ -208,8 +218,8 @@ class Pkcs11Source:
         # another database may use the same token: labels never meet
         label = f"meterhouse {terms.sgc}/{terms.krn} {secrets.token_hex(4)}"
         try:
-            with self._seat(write=True) as seat:
-                self._put(seat.session, label, key, terms.dkga)
+            with self._writing() as session:
+                self._put(session, label, key, terms.dkga)
             self._require_same(label, terms.dkga, key)
         except BaseException:
             self.remove(label)
@@ -222,48 +232,39 @@ class Pkcs11Source:
         Raises:
             ModuleUnavailableError: the token fails.
         """
-        with self._seat() as seat:
-            fresh = bytes(seat.session.generate_random(key_bits(terms.dkga)))
+        with self._using() as held:
+            fresh = bytes(held.session.generate_random(key_bits(terms.dkga)))
         return VendingKey(odd_parity(fresh) if terms.dkga is KeyGeneration.DKGA02 else fresh)
 
     def remove(self, label: str) -> None:
         """Destroy a key, if it is there."""
-        with self._seat(write=True) as seat:
+        with self._writing() as session:
             for name in (label, label + _MIX):
-                for found in list(seat.session.get_objects({Attribute.LABEL: name})):
+                for found in list(session.get_objects({Attribute.LABEL: name})):
                     found.destroy()
-        with self._lock:
-            for idle in self._idle:
-                idle.keys.clear()
 
     def close(self) -> None:
-        """Log out; keys cannot be used any more."""
-        with self._lock:
-            if self._process != os.getpid():
-                return  # the sessions are the parent's
-            for seat in self._idle:
-                seat.session.close()
-            self._idle = []
-            if self._log_in is not None:
+        """Log out, unless somebody else in this process is logged in, too."""
+        with _Library.turn:
+            if self._log_in is not None and self._process == os.getpid():
                 self._log_in.leave()
-                self._log_in = None
-            self._process = 0
+            self._log_in = None
 
     # --- inside ---------------------------------------------------------------------------
 
     def _hmac(self, label: str, message: bytes) -> bytes:
-        with self._seat() as seat:
-            key = self._found(seat, label, KeyType.GENERIC_SECRET)
+        with self._using() as held:
+            key = self._found(held, label, KeyType.GENERIC_SECRET)
             return bytes(key.sign(message, mechanism=Mechanism.SHA256_HMAC))
 
     def _des(self, label: str, block: bytes) -> bytes:
-        with self._seat() as seat:
-            key = self._found(seat, label, KeyType.DES3)
+        with self._using() as held:
+            key = self._found(held, label, KeyType.DES3)
             return bytes(key.encrypt(block, mechanism=Mechanism.DES3_ECB))
 
     def _mix_copy(self, label: str) -> VendingKey:
-        with self._seat() as seat:
-            copy = self._found(seat, label + _MIX, KeyType.GENERIC_SECRET)
+        with self._using() as held:
+            copy = self._found(held, label + _MIX, KeyType.GENERIC_SECRET)
             return VendingKey(bytes(copy[Attribute.VALUE]))
 
     def _check_value(self, label: str, dkga: KeyGeneration) -> str:
@@ -277,10 +278,10 @@ class Pkcs11Source:
         if self._check_value(label, dkga) != key_check_value(key):
             raise ModuleUnavailableError("The PKCS#11 token does not compute as it should.")
 
-    def _found(self, seat: _Seat, label: str, kind: KeyType) -> Any:
-        if (label, kind) not in seat.keys:
+    def _found(self, held: _LogIn, label: str, kind: KeyType) -> Any:
+        if (label, kind) not in held.keys:
             found = list(
-                seat.session.get_objects(
+                held.session.get_objects(
                     {
                         Attribute.CLASS: ObjectClass.SECRET_KEY,
                         Attribute.KEY_TYPE: kind,
@@ -293,8 +294,8 @@ class Pkcs11Source:
                     f"The PKCS#11 token {self._token_label} holds {len(found)} keys labelled "
                     f"'{label}' where one should be."
                 )
-            seat.keys[label, kind] = found[0]
-        return seat.keys[label, kind]
+            held.keys[label, kind] = found[0]
+        return held.keys[label, kind]
 
     def _put(self, session: Any, label: str, key: VendingKey, dkga: KeyGeneration) -> None:
         secret = key.secret
@@ -343,61 +344,35 @@ class Pkcs11Source:
             )
 
     @contextmanager
-    def _seat(self, *, write: bool = False) -> Iterator[_Seat]:
-        """A session for one caller; faults of the token as ours, which quote nothing."""
-        seat = self._take(write=write)
-        process = self._process
-        try:
-            yield seat
-        except PKCS11Error as fault:
-            self._discard(seat)
-            raise ModuleUnavailableError(
-                f"The PKCS#11 token {self._token_label} failed ({type(fault).__name__})."
-            ) from None
-        except BaseException:
-            self._discard(seat)
-            raise
-        if write or process != os.getpid():
-            self._discard(seat)
-            return
-        with self._lock:
-            self._idle.append(seat)
-            self._lock.notify()
-
-    def _take(self, *, write: bool) -> _Seat:
-        with self._lock:
-            if self._process != os.getpid():
+    def _using(self) -> Iterator[_LogIn]:
+        """This caller's turn at the token; its faults as ours, which quote nothing."""
+        with _Library.turn:
+            if self._log_in is None or self._process != os.getpid():
                 self._begin()
-            if not write:
-                if self._made >= _SESSIONS_MAX:
-                    self._lock.wait_for(
-                        lambda: self._idle or self._made < _SESSIONS_MAX, timeout=_WAIT_S
-                    )
-                if self._idle:
-                    return self._idle.pop()
             assert self._log_in is not None
             try:
-                session = self._log_in.token.open(rw=write)
+                yield self._log_in
             except PKCS11Error as fault:
+                # a token that was taken out and put back wants a new log-in
+                self._log_in.drop()
+                self._log_in = None
                 raise ModuleUnavailableError(
-                    f"The PKCS#11 token {self._token_label} gives no session "
-                    f"({type(fault).__name__})."
+                    f"The PKCS#11 token {self._token_label} failed ({type(fault).__name__})."
                 ) from None
-            self._made += 1
-            return _Seat(session)
 
-    def _discard(self, seat: _Seat) -> None:
-        with self._lock:
-            self._made -= 1
-            self._lock.notify()
+    @contextmanager
+    def _writing(self) -> Iterator[Any]:
+        """A session that may change the token."""
+        with self._using() as held:
+            held.keys.clear()
+            session = held.token.open(rw=True)
             try:
-                seat.session.close()
-            except PKCS11Error:
-                return  # it is gone anyway
+                yield session
+            finally:
+                session.close()
 
     def _begin(self) -> None:
-        """Load the library and log in, once in each process."""
-        self._idle, self._made = [], 0
+        """Log in, once in each process."""
         try:
             self._log_in = _LogIn.shared(self._library, self._token_label, self._pin)
         except (PKCS11Error, RuntimeError, OSError) as fault:
