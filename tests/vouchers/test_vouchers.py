@@ -293,7 +293,8 @@ def test_the_sheet_shows_each_secret_once(shop: Shop, made: MadeVouchers) -> Non
     lines = voucher_csv(made, shop.utility).splitlines()
     assert [line.split(",")[1] for line in lines[1:]] == [pin.digits() for pin in made.pins]
     pdf = voucher_sheet(made, shop.utility, how_to="Ask at the counter.")
-    words = "".join(page.extract_text() for page in PdfReader(BytesIO(pdf)).pages)
+    pages = PdfReader(BytesIO(pdf)).pages
+    words = "".join(page.extract_text() for page in pages)
     for serial, pin in enumerate(made.pins, 1):
         assert words.count(pin.digits()) == 1
         assert f"{made.batch.batch_id}-{serial}" in words

@@ -6,6 +6,7 @@ These are the only places where a voucher's secret is written.
 from __future__ import annotations
 
 import csv
+from datetime import datetime, timedelta
 from importlib import resources
 from io import StringIO
 from typing import Final
@@ -14,7 +15,7 @@ from vending.receipts.pdf import compile_pdf
 from vending.shop.settings import Utility
 from vending.vouchers.desk import MadeVouchers
 
-_HEADINGS: Final = ("serial", "pin", "face_value", "currency", "valid_until")
+_HEADINGS: Final = ("serial", "pin", "face_value", "currency", "valid_through")
 
 
 def voucher_sheet(made: MadeVouchers, utility: Utility, *, how_to: str) -> bytes:
@@ -36,7 +37,7 @@ def voucher_sheet(made: MadeVouchers, utility: Utility, *, how_to: str) -> bytes
             "lang": "en",
             "utility": utility.name,
             "face": f"{money.code} {money.text(made.batch.face_minor)}",
-            "valid": f"{utility.local(made.batch.expires_at):%Y-%m-%d %H:%M}",
+            "valid": f"{_last_moment(made, utility):%Y-%m-%d}",
             "how_to": how_to,
             "cards": [
                 {"serial": f"{made.batch.batch_id}-{serial}", "pin": pin.digits()}
@@ -48,12 +49,12 @@ def voucher_sheet(made: MadeVouchers, utility: Utility, *, how_to: str) -> bytes
 
 
 def voucher_csv(made: MadeVouchers, utility: Utility) -> str:
-    """The same as CSV, with a line of headings: serial, pin, face_value, currency, valid_until."""
+    """The same as CSV: serial, pin, face_value, currency, valid_through, with headings."""
     text = StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(_HEADINGS)
     money = utility.currency
-    end = utility.local(made.batch.expires_at).isoformat(timespec="minutes")
+    end = f"{_last_moment(made, utility):%Y-%m-%d}"
     for serial, pin in enumerate(made.pins, 1):
         rows.writerow(
             (
@@ -65,3 +66,8 @@ def voucher_csv(made: MadeVouchers, utility: Utility) -> str:
             )
         )
     return text.getvalue()
+
+
+def _last_moment(made: MadeVouchers, utility: Utility) -> datetime:
+    """An end at midnight belongs to the day before."""
+    return utility.local(made.batch.expires_at - timedelta(microseconds=1))
