@@ -209,6 +209,36 @@ def unblock(number: str, operator: str, database: str, as_json: bool) -> None:
         _answer(shop.meter(number), f"Sales to meter {number} are open.", as_json=as_json)
 
 
+@meter.command()
+@click.argument("number")
+@click.option("--minimum", metavar="AMOUNT", help="Smallest sale. [default: the shop's]")
+@click.option("--maximum", metavar="AMOUNT", help="Largest sale. [default: the shop's]")
+@operator_option
+@database_option
+@json_option
+def limits(
+    number: str,
+    minimum: str | None,
+    maximum: str | None,
+    operator: str,
+    database: str,
+    as_json: bool,
+) -> None:
+    """Give the meter NUMBER a smallest and a largest sale of its own."""
+    with open_shop(database) as shop:
+        least, most = (
+            None if text is None else shop.utility.currency.parse(text)
+            for text in (minimum, maximum)
+        )
+        shop.set_meter_limits(number, least, most, operator=operator)
+        found = shop.meter(number)
+    if as_json:
+        own = {"minimum_minor": found.minimum_minor, "maximum_minor": found.maximum_minor}
+        print_json({**meter_object(found), **own})
+    else:
+        console.print(f"The limits of meter {found.number} are set.", markup=False)
+
+
 def _answer(found: Meter, sentence: str, *, as_json: bool) -> None:
     if as_json:
         print_json(meter_object(found))

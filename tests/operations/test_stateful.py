@@ -6,6 +6,7 @@ changes and engineering tokens, with requests repeated, while the clock jumps.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,7 +94,7 @@ class OperationsMachine(RuleBasedStateMachine):
         return f"{self.shop.utility.local(self.clock.now):%Y-%m}"
 
     def _ask(self, request: Any) -> VendResult:
-        desk = {
+        desks: dict[type, Callable[[Any], VendResult]] = {
             VendRequest: self.shop.vend,
             KeyChangeRequest: self.shop.key_change,
             FreeIssueRequest: self.shop.giving.free_issue,
@@ -102,8 +103,8 @@ class OperationsMachine(RuleBasedStateMachine):
             ReversalRequest: self.shop.advice.reverse,
             RefundRequest: self.shop.advice.refund,
             EngineeringRequest: self.shop.engineering.issue,
-        }[type(request)]
-        result: VendResult = desk(request)
+        }
+        result = desks[type(request)](request)
         self.model.asked.append((request, result.response))
         if result.receipt is not None and not result.replayed:
             number = result.receipt.meter.number

@@ -12,6 +12,7 @@ from vending import (
     EngineeringAct,
     EngineeringRequest,
     FreeIssueRequest,
+    KeyChangeRequest,
     Meter,
     NewMeter,
     Outcome,
@@ -125,3 +126,15 @@ def test_a_refund_takes_two_people(shop: Shop, meter: Meter) -> None:
     agree(shop, Act.REFUND, request.essence())
     assert desk.refund(replace(request, message_id="2")).outcome is Outcome.DONE
     assert shop.statement().agrees
+
+
+def test_a_key_change_that_moves_money_takes_two_people(shop: Shop, meter: Meter) -> None:
+    with Shop(shop._house.engine, now=shop._house.clock) as as_anna:
+        object.__setattr__(as_anna, "_house", house_of(shop, ANNA))
+        revision = KeyChangeRequest("till", "1", meter.number, krn=2)
+        assert as_anna.key_change(revision).outcome is Outcome.DONE
+        tariff = KeyChangeRequest("till", "2", meter.number, tariff_index="07")
+        assert code_of(as_anna.key_change(tariff)) == "approval_required"
+        agree(shop, Act.KEY_CHANGE, tariff.essence())
+        again = replace(tariff, message_id="3")
+        assert as_anna.key_change(again).outcome is Outcome.DONE

@@ -90,6 +90,10 @@ def test_a_meter_may_have_limits_of_its_own(shop: Shop, new_number: Callable[[],
     sell(shop, meter.number, "3", 2_500)
     standing = shop.lookup.confirm_meter(meter.number)
     assert (standing.minimum_minor, standing.maximum_minor) == (2_000, 3_000)
+    shop.set_meter_limits(meter.number, None, 2_400)
+    again = shop.lookup.confirm_meter(meter.number)
+    assert (again.minimum_minor, again.maximum_minor) == (500, 2_400)
+    assert code_of(shop.vend(VendRequest("kiosk", "4", meter.number, 2_500))) == "above_maximum"
     for least, most in ((0, None), (2, 1)):
         with pytest.raises(InvalidSettingError):
             shop.add_meter(NewMeter(new_number(), minimum_minor=least, maximum_minor=most))

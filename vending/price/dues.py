@@ -171,7 +171,7 @@ def situation(
     if not (carries or tariff.counts_blocks or tariff.charges):
         return Situation(channel)
     if lock:
-        _lock_point(connection, meter)
+        lock_point(connection, meter)
     at_point = _meters_at(connection, meter) if carries or tariff.counts_blocks else ()
     return Situation(
         channel=channel,
@@ -313,7 +313,9 @@ def refresh_dues(connection: Connection, meter_id: int) -> None:
 # --- inside ---------------------------------------------------------------------------------
 
 
-def _lock_point(connection: Connection, meter: Meter) -> None:
+def lock_point(connection: Connection, meter: Meter) -> None:
+    """Keep what is given to other meters of the service point waiting until this write
+    transaction ends (on SQLite it is alone anyway)."""
     if meter.service_point and connection.dialect.name == "postgresql":
         connection.execute(
             select(func.pg_advisory_xact_lock(func.hashtextextended(meter.service_point, 0)))

@@ -17,6 +17,7 @@ from storage import audit
 from vending.people.actor import Permission
 from vending.people.acts import Act
 from vending.people.approvals import use_approval
+from vending.price.dues import lock_point
 from vending.price.store import free_basic_units
 from vending.receipts.receipt import Reason, Receipt, ReceiptKind
 from vending.shop.answering import answer
@@ -206,6 +207,7 @@ class GivingDesk:
 
         def work(connection: Connection) -> Receipt:
             meter = find_meter(connection, request.meter, lock=True)
+            lock_point(connection, meter)
             month = month_of(self.house, now)
             units = free_basic_due(connection, self.house, meter, now)
             if not units:

@@ -131,6 +131,11 @@ class KeyChangeRequest:
         asked = {name: getattr(self, name) for name in (*_KEY_TEXTS, *_KEY_NUMBERS)}
         return {name: value for name, value in asked.items() if value is not None}
 
+    @property
+    def moves_money(self) -> bool:
+        """Whether it decides for whom, or at which price, later tokens are made."""
+        return not {"sgc", "tariff_index", "key_type"}.isdisjoint(self.changes())
+
     def essence(self) -> dict[str, Any]:
         """What makes it the same request when it is repeated."""
         return {"meter": MeterPan.from_drn(self.meter).drn, **self.changes()}
