@@ -221,6 +221,23 @@ def at_the_end(connection: Connection, act: _Act) -> None:
 
 
 @contextmanager
+def attempt(connection: Connection) -> Iterator[None]:
+    """Undo what the block has done when it raises; the transaction goes on (a savepoint)."""
+    put_off: list[_Act] = connection.get_execution_options().get(_PUT_OFF, [])
+    before = len(put_off)
+    savepoint = connection.begin_nested()
+    try:
+        yield
+        settle(connection)
+    except BaseException:
+        forget(connection)
+        del put_off[before:]
+        savepoint.rollback()
+        raise
+    savepoint.commit()
+
+
+@contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """One read transaction: all queries in the block see the same state.
 

@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.sql.dml import Insert, Update
-from sqlalchemy.sql.selectable import Select
+from sqlalchemy.sql.selectable import CompoundSelect, Select
 from sqlalchemy.types import TypeEngine
 
 from storage.errors import ValueRefusedError
@@ -88,7 +88,9 @@ class Prepared:
     """
 
     def __init__(
-        self, statement: Select[Any] | Insert | Update, columns: Sequence[str] | None = None
+        self,
+        statement: Select[Any] | CompoundSelect[Any] | Insert | Update,
+        columns: Sequence[str] | None = None,
     ) -> None:
         self.statement: Final = statement
         self._columns: Final = columns
@@ -249,7 +251,9 @@ def _fault(connection: Connection, driver: Any, sql: str, fault: Exception) -> E
 
 
 def _compiled(
-    statement: Select[Any] | Insert | Update, columns: Sequence[str] | None, dialect: Dialect
+    statement: Select[Any] | CompoundSelect[Any] | Insert | Update,
+    columns: Sequence[str] | None,
+    dialect: Dialect,
 ) -> _Form:
     compiled: Any = statement.compile(
         dialect=dialect, column_keys=list(columns) if columns is not None else None

@@ -124,12 +124,11 @@ def test_the_credit_is_sold_to_the_last_sale_by_many_at_once(shop: Shop) -> None
 
 def test_what_is_reserved_is_posted_or_voided(shop: Shop) -> None:
     vendor_id = make_vendor(shop, 1_000)
-    vendor = SellingVendor(vendor_id, "Spaza", True, True)
     with shop._house.writing() as connection:
-        first = reserve(connection, vendor, 300)
-        second = reserve(connection, vendor, 500)
+        first = reserve(connection, vendor_id, 300)
+        second = reserve(connection, vendor_id, 500)
         with pytest.raises(VendorCreditExhaustedError):
-            reserve(connection, vendor, 300)
+            reserve(connection, vendor_id, 300)
         assert available_minor(connection, vendor_id) == 200
         post_reserved(connection, vendor_id, first, 300)
         void_reserved(connection, vendor_id, second, 500)

@@ -44,6 +44,7 @@ from vending.cash.faults import (
     VendorCreditExhaustedError,
 )
 from vending.cash.tables import terminals, vendor_credit, vendors
+from vending.shop.making import in_the_making
 
 BUCKETS: Final = 16
 """How many terminals of one vendor can sell at the same moment without waiting (PostgreSQL)."""
@@ -185,16 +186,20 @@ def spend(connection: Connection, vendor: SellingVendor, amount_minor: int) -> N
     Raises:
         VendorCreditExhaustedError: there is not so much; nothing was taken.
     """
-    _take(connection, _SPEND, vendor, amount_minor)
+    making = in_the_making()
+    if making is None:
+        _take(connection, _SPEND, vendor.vendor_id, amount_minor)
+    else:
+        making.spend(vendor.vendor_id, amount_minor)
 
 
-def reserve(connection: Connection, vendor: SellingVendor, amount_minor: int) -> int:
+def reserve(connection: Connection, vendor_id: int, amount_minor: int) -> int:
     """Set the price of a sale aside; gives the bucket, for `post_reserved` or `void_reserved`.
 
     Raises:
         VendorCreditExhaustedError: there is not so much; nothing was set aside.
     """
-    return _take(connection, _RESERVE, vendor, amount_minor)
+    return _take(connection, _RESERVE, vendor_id, amount_minor)
 
 
 def post_reserved(connection: Connection, vendor_id: int, bucket: int, amount_minor: int) -> None:
@@ -233,20 +238,18 @@ def available_minor(connection: Connection, vendor_id: int) -> int:
     return sum(_lock_all(connection, vendor_id).values())
 
 
-def _take(
-    connection: Connection, statement: Prepared, vendor: SellingVendor, amount_minor: int
-) -> int:
-    wanted = {"of_vendor": vendor.vendor_id, "amount": amount_minor}
+def _take(connection: Connection, statement: Prepared, vendor_id: int, amount_minor: int) -> int:
+    wanted = {"of_vendor": vendor_id, "amount": amount_minor}
     bucket: int | None = statement.scalar(connection, wanted)
     if bucket is not None:
         return bucket
-    held = _lock_all(connection, vendor.vendor_id)
+    held = _lock_all(connection, vendor_id)
     if sum(held.values()) < amount_minor:
         raise VendorCreditExhaustedError(
-            f"The credit of {vendor.name} does not suffice for this sale: pay in, then sell again "
-            "under another message id."
+            "The vendor's credit does not suffice for this sale: pay in, then sell again under "
+            "another message id."
         )
-    _spread(connection, vendor.vendor_id, held, sum(held.values()), sale_minor=amount_minor)
+    _spread(connection, vendor_id, held, sum(held.values()), sale_minor=amount_minor)
     bucket = statement.scalar(connection, wanted)
     assert bucket is not None  # the first one holds enough, and is ours
     return bucket

@@ -35,7 +35,7 @@ from vending.shop.giveout import Words, give_out, reason_words, require_reason
 from vending.shop.house import House
 from vending.shop.key_change import undo_key_change
 from vending.shop.meters import find_meter
-from vending.shop.once import Question
+from vending.shop.once import question_of
 from vending.shop.requests import VendResult, require_ids
 from vending.shop.reversals import require_unreversed
 from vending.shop.undoing import (
@@ -205,7 +205,7 @@ class AdviceDesk:
             words = (_MONEY_BACK, *((reason_words(request.reason),) if request.reason else ()))
             return self._undo(connection, request, sale, ReceiptKind.REVERSAL, words, now)
 
-        question = Question(request.client, request.message_id, "reversal", request.essence())
+        question = question_of("reversal", request)
         return answer(self.house, question, now, work)
 
     def refund(self, request: RefundRequest) -> VendResult:
@@ -237,7 +237,7 @@ class AdviceDesk:
             words = (_TOKEN_STAYS, reason_words(request.reason))
             return self._undo(connection, request, sale, ReceiptKind.REFUND, words, now)
 
-        question = Question(request.client, request.message_id, "refund", request.essence())
+        question = question_of("refund", request)
         return answer(self.house, question, now, work)
 
     def _undo(

@@ -10,8 +10,10 @@ import structlog
 from sqlalchemy import Connection
 
 from vending.receipts.receipt import Receipt, ReceiptKind
-from vending.shop.faults import OutcomeUnknownError, storage_faults
+from vending.shop.faults import NotByOrderError, OutcomeUnknownError, storage_faults
 from vending.shop.house import House
+from vending.shop.intents import Work, answer_by_order
+from vending.shop.making import ByOrder
 from vending.shop.once import Question, answer_once
 from vending.shop.requests import Outcome, VendResult
 from vending.shop.reversals import undone_by
@@ -20,9 +22,17 @@ log = structlog.get_logger("vending.shop")
 
 
 def answer(
-    house: House, question: Question, now: datetime, work: Callable[[Connection], Receipt]
+    house: House,
+    question: Question,
+    now: datetime,
+    work: Callable[[Connection], Receipt],
+    *,
+    work_at: Work | None = None,
 ) -> VendResult:
     """Do the work of a request in one write transaction, or repeat its answer.
+
+    With a security module outside of this process it takes two (`vending.shop.intents`), and the
+    second may come later: ``work_at`` does the work as of the moment at which it was asked for.
 
     Raises:
         ClientMismatchError: the actor's API key was made for another client.
@@ -33,7 +43,7 @@ def answer(
     house.require_client(question.client)
     try:
         with storage_faults():
-            result = answer_once(house.engine, question, now, work)
+            result = _answered(house, question, now, work, work_at)
     except OutcomeUnknownError as fault:
         result = VendResult.unknown(question.client, question.message_id, fault)
     report(question.operation, result)
@@ -41,6 +51,28 @@ def answer(
         with house.reading() as connection:
             return told_of_reversal(connection, result)
     return result
+
+
+def _answered(
+    house: House,
+    question: Question,
+    now: datetime,
+    work: Callable[[Connection], Receipt],
+    work_at: Work | None,
+) -> VendResult:
+    """In one transaction; in two when the work orders a token from outside of this process, or
+    has ordered it before."""
+    ordering = house.security if isinstance(house.security, ByOrder) else None
+    if ordering is None:
+        try:
+            return answer_once(house.engine, question, now, work)
+        except (NotByOrderError, OutcomeUnknownError):
+            module = getattr(house.security, "module", None)  # opened when it is first needed
+            if not isinstance(module, ByOrder):
+                raise
+            ordering = module
+    at = work_at or (lambda connection, _: work(connection))
+    return answer_by_order(house.engine, ordering.remote, question, now, at)
 
 
 def told_of_reversal(connection: Connection, result: VendResult) -> VendResult:

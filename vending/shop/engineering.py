@@ -43,7 +43,7 @@ from vending.shop.giveout import (
 )
 from vending.shop.house import House
 from vending.shop.meters import Meter, find_meter
-from vending.shop.once import Question
+from vending.shop.once import question_of
 from vending.shop.requests import VendResult, require_who
 from vending.shop.tids import due_tid
 from vending.shop.values import require_whole
@@ -176,7 +176,7 @@ class EngineeringDesk:
         def work(connection: Connection) -> Receipt:
             return self._make(connection, request, now)
 
-        question = Question(request.client, request.message_id, "engineering", request.essence())
+        question = question_of("engineering", request)
         return answer(self.house, question, now, work)
 
     def _make(self, connection: Connection, request: EngineeringRequest, now: datetime) -> Receipt:

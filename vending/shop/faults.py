@@ -216,6 +216,12 @@ class SaleRefundedError(ShopError):
 # --- protocol: the calling program has to be put right --------------------------------------
 
 
+class OrderChangedError(ShopError):
+    """What a token was ordered for has changed before it was given out."""
+
+    code: ClassVar[str] = "order_changed"
+
+
 class RequestFormatError(ShopError):
     """A request's field has the wrong form."""
 
@@ -250,6 +256,24 @@ class NoPriceError(ShopSystemError):
     """The clock says a time before the shop's first price was set."""
 
     code: ClassVar[str] = "no_price"
+
+
+class ClockAheadError(ShopSystemError):
+    """The clock is far ahead of all that was ever stored: its tokens would use TIDs up."""
+
+    code: ClassVar[str] = "clock_ahead"
+
+
+class MeterBusyError(ShopSystemError):
+    """An earlier request for the meter is not settled yet."""
+
+    code: ClassVar[str] = "meter_busy"
+
+
+class NotByOrderError(ShopSystemError):
+    """This cannot be done with a security module outside of this process."""
+
+    code: ClassVar[str] = "not_by_order"
 
 
 class DatabaseUrlError(ShopSystemError):

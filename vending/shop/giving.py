@@ -27,7 +27,7 @@ from vending.shop.faults import ExchangeError, NoFreeBasicDueError, ReplacedBefo
 from vending.shop.giveout import give_out, reason_words, require_reason, units_token
 from vending.shop.house import House
 from vending.shop.meters import Meter, find_meter
-from vending.shop.once import Question
+from vending.shop.once import question_of
 from vending.shop.requests import VendResult, require_units, require_who
 from vending.shop.rules import rules_of
 from vending.shop.values import require_moment
@@ -258,7 +258,7 @@ class GivingDesk:
         self.house.require_client(client)
 
     def _once(self, request: Any, kind: ReceiptKind, now: datetime, work: Any) -> VendResult:
-        question = Question(request.client, request.message_id, kind.value, request.essence())
+        question = question_of(kind.value, request)
         return answer(self.house, question, now, work)
 
     def _approved(

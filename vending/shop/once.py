@@ -71,6 +71,18 @@ class Question:
         return hashlib.sha256(canonical_json([self.operation, self.essence])).digest()
 
 
+def question_of(operation: str, request: Any) -> Question:
+    """A request for a meter as this module sees it."""
+    return Question(
+        request.client,
+        request.message_id,
+        operation,
+        request.essence(),
+        request.operator,
+        request.terminal,
+    )
+
+
 def answer_once(
     engine: Engine,
     question: Question,
@@ -93,21 +105,21 @@ def answer_once(
     """
     try:
         with writing(engine) as connection:
-            if not _begin(connection, question, received_at):
-                return _repeated(connection, question)
+            if not begin(connection, question, received_at):
+                return repeated(connection, question)
             receipt = work(connection)
-            response = _done(question, receipt)
-            _store(connection, question, Outcome.DONE, response)
+            response = done(question, receipt)
+            store(connection, question, Outcome.DONE, response)
     except VendingError as fault:
         if fault.family is not FaultFamily.BUSINESS or isinstance(fault, QuestionError):
             raise
-        return _refuse_once(engine, question, received_at, fault)
+        return refuse_once(engine, question, received_at, fault)
     return VendResult(
         Outcome.DONE, question.client, question.message_id, response, False, receipt, None
     )
 
 
-def _refuse_once(
+def refuse_once(
     engine: Engine, question: Question, received_at: datetime, fault: VendingError
 ) -> VendResult:
     """Store a refusal; what was begun before it is undone already.
@@ -116,10 +128,10 @@ def _refuse_once(
     the answer.
     """
     with writing(engine) as connection:
-        if not _begin(connection, question, received_at):
-            return _repeated(connection, question)
-        response = _failed(question, fault)
-        _store(connection, question, Outcome.FAILED, response)
+        if not begin(connection, question, received_at):
+            return repeated(connection, question)
+        response = failed(question, fault)
+        store(connection, question, Outcome.FAILED, response)
     return VendResult.stored(question.client, question.message_id, response, replayed=False)
 
 
@@ -143,7 +155,7 @@ def _stored(connection: Connection, client: str, message_id: str) -> Any:
     return _BY_ID.first(connection, {"asking": client, "id_asked": message_id})
 
 
-def _begin(connection: Connection, question: Question, received_at: datetime) -> bool:
+def begin(connection: Connection, question: Question, received_at: datetime) -> bool:
     return _NEW.run(
         connection,
         {
@@ -158,7 +170,7 @@ def _begin(connection: Connection, question: Question, received_at: datetime) ->
     )
 
 
-def _repeated(connection: Connection, question: Question) -> VendResult:
+def repeated(connection: Connection, question: Question) -> VendResult:
     stored = _stored(connection, question.client, question.message_id)
     assert stored is not None  # its key was taken
     if bytes(stored.request_sha256) != question.sha256:
@@ -179,11 +191,11 @@ def _result(stored: Any) -> VendResult:
     )
 
 
-def _done(question: Question, receipt: Receipt) -> bytes:
+def done(question: Question, receipt: Receipt) -> bytes:
     return _response(question, Outcome.DONE, {"receipt": receipt.to_json()})
 
 
-def _failed(question: Question, fault: VendingError) -> bytes:
+def failed(question: Question, fault: VendingError) -> bytes:
     error = {"code": fault.code, "message": str(fault)}
     return _response(question, Outcome.FAILED, {"error": error})
 
@@ -193,7 +205,7 @@ def _response(question: Question, outcome: Outcome, body: dict[str, Any]) -> byt
     return canonical_json({"outcome": outcome.value, **ids, **body})
 
 
-def _store(connection: Connection, question: Question, outcome: Outcome, response: bytes) -> None:
+def store(connection: Connection, question: Question, outcome: Outcome, response: bytes) -> None:
     _ANSWER.run_by_the_end(
         connection,
         {

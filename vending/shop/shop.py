@@ -20,8 +20,11 @@ from vending.cash.batch_desk import BatchDesk
 from vending.cash.reports import ReportDesk
 from vending.cash.shifts import ShiftDesk
 from vending.cash.vendors import VendorDesk
+from vending.errors import VendingError
 from vending.people.actor import Permission
+from vending.people.acts import Act
 from vending.people.approval_desk import ApprovalDesk
+from vending.people.approvals import use_approval
 from vending.people.audit_desk import AuditDesk
 from vending.people.credentials import Credentials
 from vending.people.door import come_in
@@ -32,14 +35,16 @@ from vending.security.desk import KeyDesk
 from vending.security.opening import default_security
 from vending.security.port import SecurityModule
 from vending.shop.advice import AdviceDesk
-from vending.shop.answering import answer, told_of_reversal
+from vending.shop.answering import answer, log, told_of_reversal
 from vending.shop.copies import latest_receipt, make_copy
 from vending.shop.engineering import EngineeringDesk
 from vending.shop.faults import RequestFormatError, storage_faults
 from vending.shop.giving import GivingDesk
 from vending.shop.house import House, read_clock
+from vending.shop.intents import Outstanding, outstanding
 from vending.shop.key_change import change_key, confirm_key_change
 from vending.shop.lookup import LookupDesk
+from vending.shop.making import by_order
 from vending.shop.meter_import import ImportReport, import_meters
 from vending.shop.meters import (
     Meter,
@@ -47,11 +52,14 @@ from vending.shop.meters import (
     find_meter,
     insert_meter,
     list_meters,
+    require_limits,
     set_blocked,
+    set_limits,
 )
-from vending.shop.once import Question, stored_answer
+from vending.shop.once import Question, question_of, stored_answer
 from vending.shop.payment import PaymentDesk
 from vending.shop.price import Price
+from vending.shop.recovery import key_change_request_of, vend_request_of
 from vending.shop.requests import (
     KeyChangeRequest,
     TrialVend,
@@ -120,7 +128,7 @@ class Shop:
         with storage_faults():
             door = come_in(engine, credentials, lambda: read_clock(now))
             actor = door.actor()
-        self._house: Final = House(engine, self.utility, security, now, rnd, actor, door)
+        self._house: Final = House(engine, self.utility, by_order(security), now, rnd, actor, door)
 
     @classmethod
     def create(
@@ -174,7 +182,9 @@ class Shop:
             WrongCredentialsError, TooManyTriesError: the credentials do not open it.
         """
         with _engine(url) as engine:
-            return cls(engine, security=security, now=now, rnd=rnd, credentials=credentials)
+            shop = cls(engine, security=security, now=now, rnd=rnd, credentials=credentials)
+            shop.recover()
+            return shop
 
     def close(self) -> None:
         """Give the database connections back."""
@@ -332,6 +342,35 @@ class Shop:
         """Sell to this meter again."""
         self._set_blocked(number, None, operator)
 
+    def set_meter_limits(
+        self,
+        number: str,
+        minimum_minor: int | None,
+        maximum_minor: int | None,
+        *,
+        operator: str = "",
+    ) -> None:
+        """Give a meter a smallest and a largest sale of its own; None: the shop's.
+
+        Raises:
+            UnknownMeterError, CheckDigitError, InvalidValueError: no such meter.
+            InvalidSettingError: not above zero, or the wrong way round.
+        """
+        self._house.require(Permission.METERS)
+        require_limits(minimum_minor, maximum_minor)
+        now, operator = self._house.now(), self._house.who(operator)
+        with self._house.writing() as connection:
+            meter = find_meter(connection, number, lock=True)
+            set_limits(connection, meter.meter_id, minimum_minor, maximum_minor)
+            audit.record(
+                connection,
+                now,
+                actor=operator,
+                action="meter.limits_set",
+                subject=meter.number,
+                detail=f"minimum={minimum_minor} maximum={maximum_minor}",
+            )
+
     # --- sales ----------------------------------------------------------------------------
 
     def set_price(self, price: Price, *, operator: str = "") -> None:
@@ -397,20 +436,22 @@ class Shop:
         self._house.require(Permission.SELL)
         request = self._house.signed(request)
         require_no_voucher(request.tender)
+        return self._sell(request)
+
+    def _sell(self, request: VendRequest) -> VendResult:
         now = self._house.now()
 
-        def work(connection: Connection) -> Receipt:
+        def work(connection: Connection, at: datetime = now) -> Receipt:
             return sell_credit(
                 connection,
                 request,
                 utility=self.utility,
                 security=self._house.security,
-                now=now,
+                now=at,
                 rnd=self._house.rnd(),
             )
 
-        question = Question(request.client, request.message_id, "vend", request.essence())
-        return self._once(question, now, work)
+        return self._once(question_of("vend", request), now, work)
 
     def decline_second(self, request: VendRequest) -> None:
         """The customer answered `double_sale_question` with no: nothing is sold, it is logged."""
@@ -424,22 +465,30 @@ class Shop:
     def key_change(self, request: KeyChangeRequest) -> VendResult:
         """Make the tokens that move a meter to another key; repeatable as `vend` is.
 
-        From then on tokens for the meter are made under the new key.
+        From then on tokens for the meter are made under the new key.  A change of the supply
+        group, the tariff index or the key type decides whose and how dear later tokens are: it
+        takes a second person's approval (`Act.KEY_CHANGE`) for exactly ``request.essence()``.
 
         Raises:
             MessageConflictError, ShopSystemError: as for `vend`.
         """
         self._house.require(Permission.ENGINEER)
-        request = self._house.signed(request)
+        return self._change_key(self._house.signed(request))
+
+    def _change_key(self, request: KeyChangeRequest) -> VendResult:
         now = self._house.now()
 
-        def work(connection: Connection) -> Receipt:
+        def work(connection: Connection, at: datetime = now) -> Receipt:
+            if request.moves_money:
+                actor = self._house.current_actor()
+                essence = request.essence()
+                use_approval(connection, Act.KEY_CHANGE, essence, actor, at, subject=request.meter)
             receipt = change_key(
-                connection, request, utility=self.utility, security=self._house.security, now=now
+                connection, request, utility=self.utility, security=self._house.security, now=at
             )
             audit.record(
                 connection,
-                now,
+                at,
                 actor=request.operator,
                 action="key_change.issued",
                 subject=receipt.meter.number,
@@ -447,8 +496,7 @@ class Shop:
             )
             return receipt
 
-        question = Question(request.client, request.message_id, "key_change", request.essence())
-        return self._once(question, now, work)
+        return self._once(question_of("key_change", request), now, work)
 
     def confirm_key_change(self, number: str, krn: int, *, operator: str = "") -> None:
         """The meter was seen to have its new key: it accepted a token, or shows this revision.
@@ -503,6 +551,40 @@ class Shop:
         self.advice.printed(receipt_no, operator=operator)
 
     # --- recovery -------------------------------------------------------------------------
+
+    def outstanding(self) -> list[Outstanding]:
+        """Requests whose outcome is unknown: a security module was asked and has not answered.
+
+        The oldest first.  Ask again with their message ids, or `recover`.
+        """
+        self._house.require(Permission.LOOK)
+        with self._house.reading() as connection:
+            return outstanding(connection)
+
+    def recover(self) -> list[VendResult]:
+        """Go on with every sale and key change whose outcome is unknown.
+
+        What the module has made is given out, what it has not is made now, under the same id:
+        nothing is sold twice.  Also done when a shop is opened.  The results tell which are
+        unknown still; other requests go on when they are asked again (`outstanding`).
+        """
+        with self._house.reading() as connection:
+            unknown = outstanding(connection)
+        results = []
+        for each in unknown:
+            try:
+                if each.operation == "vend":
+                    results.append(self._sell(vend_request_of(each)))
+                elif each.operation == "key_change":
+                    results.append(self._change_key(key_change_request_of(each)))
+            except VendingError as fault:
+                log.warning(
+                    "recover.failed",
+                    client=each.client,
+                    message_id=each.message_id,
+                    code=fault.code,
+                )
+        return results
 
     def last_response(self, client: str, message_id: str) -> VendResult:
         """What was answered under a message id.
@@ -591,9 +673,9 @@ class Shop:
         self,
         question: Question,
         now: datetime,
-        work: Callable[[Connection], Receipt],
+        work: Callable[..., Receipt],
     ) -> VendResult:
-        return answer(self._house, question, now, work)
+        return answer(self._house, question, now, work, work_at=work)
 
 
 def upgrade(url: str) -> None:

@@ -11,17 +11,24 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select, union_all
 
 from storage.prepared import Prepared
 from vending.shop.faults import ClockBehindError
+from vending.shop.making import in_the_making
 from vending.shop.meters import Meter
-from vending.shop.tables import tokens
+from vending.shop.tables import intents, tokens
 from vending.sts import BaseDate, Tid, next_tid, require_not_expired
 
 _LAST_USED: Final = Prepared(
-    select(func.max(tokens.c.tid)).where(
-        tokens.c.meter_id == bindparam("of_meter"), tokens.c.base_year == bindparam("of_base_year")
+    union_all(
+        *(
+            select(func.max(used.c.tid).label("tid")).where(
+                used.c.meter_id == bindparam("of_meter"),
+                used.c.base_year == bindparam("of_base_year"),
+            )
+            for used in (tokens, intents)
+        )
     )
 )
 
@@ -52,9 +59,10 @@ def due_tid(connection: Connection, meter: Meter, now: datetime) -> Tid:
         KeyExpiredError: the meter would refuse the token as past its key's expiry (KEN).
     """
     base = meter.key.base_date
-    last_used = _LAST_USED.scalar(
-        connection, {"of_meter": meter.meter_id, "of_base_year": int(base)}
-    )
-    tid = next_tid(now, base, last_used)
+    making = in_the_making()
+    if making is not None and making.ordered_tid is not None:
+        return Tid(making.ordered_tid)
+    used = _LAST_USED.rows(connection, {"of_meter": meter.meter_id, "of_base_year": int(base)})
+    tid = next_tid(now, base, max((row.tid for row in used if row.tid is not None), default=None))
     require_not_expired(tid, meter.key.ken)
     return tid

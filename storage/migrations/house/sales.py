@@ -464,21 +464,22 @@ def _make_intents() -> None:
         text("client"),
         text("message_id"),
         reference("meter_id"),
-        reference("meter_key_id"),
-        number("base_year"),
-        number("tid"),
+        number("base_year", null=True, comment="NULL when nothing with a TID is ordered"),
+        number("tid", null=True),
         reference("vendor_id", null=True),
         number("bucket", null=True, comment="of the vendor's credit"),
-        number("reserved_minor", comment="of the vendor's credit; 0 without one"),
-        sa.Column("content", sa.LargeBinary(), nullable=False, comment="canonical JSON"),
+        number("reserved_minor", default=0, comment="of the vendor's credit; 0 without one"),
+        sa.Column("essence", sa.LargeBinary(), nullable=False, comment="what is asked, JSON"),
+        sa.Column("orders", sa.LargeBinary(), nullable=False, comment="to the module, JSON"),
         text("state"),
         time("made_at"),
         time("settled_at", null=True),
         primary(name, "client", "message_id"),
         foreign(name, ["client", "message_id"], "requests"),
-        foreign(name, ["meter_key_id", "meter_id", "base_year"], "meter_keys", name="meter_key"),
+        foreign(name, ["meter_id"], "meters"),
         unique(name, "meter_id", "base_year", "tid"),
         check(name, "tid", _TOKEN_CHECKS["tid"]),
+        check(name, "has_tid", "(tid IS NULL) = (base_year IS NULL)"),
         check(name, "state", "state IN ('open', 'done', 'void')"),
         check(name, "settled", "(state = 'open') = (settled_at IS NULL)"),
         check(
@@ -500,21 +501,10 @@ def _make_intents() -> None:
     triggers.no_delete(name, ["client", "message_id"], ["meter_id", "base_year", "tid"])
     triggers.frozen(
         name,
-        [
-            "client",
-            "message_id",
-            "meter_id",
-            "meter_key_id",
-            "base_year",
-            "tid",
-            "vendor_id",
-            "bucket",
-            "reserved_minor",
-            "content",
-            "made_at",
-        ],
+        ["client", "message_id", "meter_id", "vendor_id", "essence", "made_at"],
         after="OLD.state <> 'open'",
     )
+    triggers.set_once(name, ["base_year", "tid", "bucket"])
     triggers.updated_only_if(
         name,
         "NEW.state = 'open' OR (NEW.state = 'done') = EXISTS (SELECT 1 FROM receipts "

@@ -1,0 +1,365 @@
+"""Requests whose tokens are made by a module outside of this process.
+
+Such a module can have made a token when this process dies, so that one transaction is not
+enough.  An intent is stored first:
+
+=====  ==========================================================================
+step   what happens
+=====  ==========================================================================
+T1     the request's id, what is ordered, its TID, the vendor's credit set aside: committed
+ask    the module makes the tokens, under a message id that follows from the request's
+T2     tokens, receipt, ledger, the credit spent, the answer: committed
+=====  ==========================================================================
+
+A process that dies before T1 has done nothing; after it the intent is there, and whoever asks
+again under the same id, or `recover`, goes on with it: the module gives under the same id what
+it made, or makes it now.  When it refuses, or when the sale cannot be made any more (the meter was
+blocked, the price has changed), the credit goes back and the request is answered as failed; a
+token that was made for it is never given out, and its TID is not used again.  When the module
+does not answer, the outcome is unknown and the intent stays open.
+
+T2 locks the intent: of two processes that go on with it, the second finds the answer of the
+first.  A meter has at most one open intent, so that its TIDs stay in order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, bindparam, insert, select, update
+
+from storage.engine import attempt, writing
+from storage.prepared import Prepared
+from vending.cash.credit import post_reserved, reserve, void_reserved
+from vending.errors import FaultFamily, VendingError
+from vending.receipts.receipt import Receipt
+from vending.security.faults import ModuleRefusedError
+from vending.security.remote import (
+    CreditOrder,
+    RemoteSecurityModule,
+    TokenOrder,
+    order_from_json,
+)
+from vending.shop.faults import (
+    MeterBusyError,
+    OutcomeUnknownError,
+    QuestionError,
+    SupplyGroupNotAuthorisedError,
+)
+from vending.shop.making import Making, Ordered, at_work
+from vending.shop.once import Question, begin, done, failed, refuse_once, repeated, store
+from vending.shop.requests import Outcome, VendResult, canonical_json
+from vending.shop.tables import intents, meters, requests
+
+Work = Callable[[Connection, datetime], Receipt]
+"""What a request takes, at a moment."""
+
+_THIS: Final = (intents.c.client == bindparam("asking")) & (
+    intents.c.message_id == bindparam("id_asked")
+)
+_LOCKED: Final = Prepared(select(intents).where(_THIS).with_for_update())
+_NEW: Final = Prepared(
+    insert(intents),
+    [
+        "client",
+        "message_id",
+        "meter_id",
+        "base_year",
+        "tid",
+        "vendor_id",
+        "bucket",
+        "reserved_minor",
+        "essence",
+        "orders",
+        "state",
+        "made_at",
+    ],
+)
+_SETTLE: Final = Prepared(
+    update(intents).where(_THIS).values(state=bindparam("to"), settled_at=bindparam("at"))
+)
+_ORDER_MORE: Final = Prepared(
+    update(intents)
+    .where(_THIS)
+    .values(orders=bindparam("all"), base_year=bindparam("of_base"), tid=bindparam("with_tid"))
+)
+_METER: Final = Prepared(
+    select(meters.c.meter_id)
+    .where(meters.c.number == bindparam("face"))
+    .with_for_update(key_share=True)
+)
+_OPEN_FOR: Final = Prepared(
+    select(intents.c.client, intents.c.message_id).where(
+        intents.c.meter_id == bindparam("of_meter"), intents.c.state == "open"
+    )
+)
+_OPEN: Final = Prepared(
+    select(
+        intents.c.client,
+        intents.c.message_id,
+        requests.c.operation,
+        requests.c.operator,
+        requests.c.terminal,
+        intents.c.essence,
+        intents.c.made_at,
+    )
+    .join(
+        requests,
+        (requests.c.client == intents.c.client) & (requests.c.message_id == intents.c.message_id),
+    )
+    .where(intents.c.state == "open")
+    .order_by(intents.c.made_at)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outstanding:
+    """A request whose outcome is unknown: ask again with its message id."""
+
+    client: str
+    message_id: str
+    operation: str
+    operator: str
+    terminal: str
+    essence: dict[str, Any]
+    """What was asked."""
+    asked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Intent:
+    """An open intent as it was read."""
+
+    orders: list[dict[str, Any]]
+    made_at: datetime
+
+
+def outstanding(connection: Connection) -> list[Outstanding]:
+    """All requests whose outcome is unknown, the oldest first."""
+    return [
+        Outstanding(
+            row.client,
+            row.message_id,
+            row.operation,
+            row.operator,
+            row.terminal,
+            json.loads(bytes(row.essence)),
+            row.made_at,
+        )
+        for row in _OPEN.rows(connection)
+    ]
+
+
+def answer_by_order(
+    engine: Engine, remote: RemoteSecurityModule, question: Question, now: datetime, work: Work
+) -> VendResult:
+    """Do a request's work with a module outside of this process, or go on with it.
+
+    Raises:
+        OutcomeUnknownError: the module does not answer; ask again with the same message id.
+        MeterBusyError: an earlier request for the meter is not settled.
+        MessageConflictError, QuestionError, StorageError: as `vending.shop.once.answer_once`.
+        VendingError: a protocol or system fault; nothing was stored.
+    """
+    try:
+        with writing(engine) as connection:
+            if begin(connection, question, now):
+                result = _first(connection, question, now, work)
+            else:
+                result = _again(connection, question)
+    except VendingError as fault:
+        if not _is_answer(fault):
+            raise
+        return refuse_once(engine, question, now, fault)
+    while isinstance(result, _Intent):
+        result = _go_on(engine, remote, question, result, work)
+    return result
+
+
+def _first(
+    connection: Connection, question: Question, now: datetime, work: Work
+) -> VendResult | _Intent:
+    """T1."""
+    making = Making()
+    try:
+        with attempt(connection), at_work(making):
+            receipt = work(connection, now)
+    except Ordered as ordered:
+        orders = [ordered.order.to_json()]
+        _store_intent(connection, question, ordered.order, making, now)
+        return _Intent(orders, now)
+    return _finished(connection, question, receipt)
+
+
+def _again(connection: Connection, question: Question) -> VendResult | _Intent:
+    """The id is known: its answer, or the intent to go on with."""
+    try:
+        return repeated(connection, question)
+    except OutcomeUnknownError:
+        row = _locked(connection, question)
+        if row is None:
+            raise
+        return _Intent(json.loads(bytes(row.orders)), row.made_at)
+
+
+def _store_intent(
+    connection: Connection, question: Question, order: TokenOrder, making: Making, now: datetime
+) -> None:
+    key = order.key if isinstance(order, CreditOrder) else order.old
+    meter_id = _METER.scalar(connection, {"face": key.meter_pan.drn})
+    busy = _OPEN_FOR.first(connection, {"of_meter": meter_id})
+    if busy is not None:
+        raise MeterBusyError(
+            f"Request {busy.message_id} of {busy.client} for this meter is not settled: ask "
+            "again about it (meterhouse vend recover), then ask again for this one."
+        )
+    vendor_id, amount_minor = making.spent or (None, 0)
+    bucket = None
+    if vendor_id is not None and amount_minor:
+        bucket = reserve(connection, vendor_id, amount_minor)
+    base_year, tid = _stamp(order)
+    _NEW.run(
+        connection,
+        {
+            "client": question.client,
+            "message_id": question.message_id,
+            "meter_id": meter_id,
+            "base_year": base_year,
+            "tid": tid,
+            "vendor_id": vendor_id,
+            "bucket": bucket,
+            "reserved_minor": amount_minor if bucket is not None else 0,
+            "essence": canonical_json(question.essence),
+            "orders": canonical_json([order.to_json()]),
+            "state": "open",
+            "made_at": now,
+        },
+    )
+
+
+def _go_on(
+    engine: Engine,
+    remote: RemoteSecurityModule,
+    question: Question,
+    intent: _Intent,
+    work: Work,
+) -> VendResult | _Intent:
+    """Ask the module, then T2."""
+    try:
+        made = [
+            (order, _made(remote, question, place, order))
+            for place, order in enumerate(intent.orders, 1)
+        ]
+    except (ModuleRefusedError, SupplyGroupNotAuthorisedError) as fault:
+        return _void(engine, question, intent, fault)
+    try:
+        with writing(engine) as connection:
+            row = _locked(connection, question)
+            if row is None or row.state != "open":
+                return repeated(connection, question)
+            if len(json.loads(bytes(row.orders))) != len(made):  # another process went on with it
+                return _Intent(json.loads(bytes(row.orders)), row.made_at)
+            making = Making(
+                made,
+                ordered_tid=row.tid,
+                reserved=(row.vendor_id, row.reserved_minor) if row.bucket is not None else None,
+            )
+            try:
+                with attempt(connection), at_work(making):
+                    receipt = work(connection, row.made_at)
+            except Ordered as ordered:
+                return _order_more(connection, question, row, ordered.order)
+            if row.bucket is not None:
+                post_reserved(connection, row.vendor_id, row.bucket, row.reserved_minor)
+            result = _finished(connection, question, receipt)
+            _settle(connection, question, "done", row.made_at)
+            return result
+    except VendingError as fault:
+        if not _is_answer(fault):
+            raise
+        return _void(engine, question, intent, fault)
+
+
+def _made(
+    remote: RemoteSecurityModule, question: Question, place: int, order: dict[str, Any]
+) -> tuple[str, ...]:
+    """What the module makes, or made, for an order."""
+    message_id = json.dumps([question.client, question.message_id, place], ensure_ascii=False)
+    try:
+        tokens = remote.fetch(message_id)
+        return remote.submit(message_id, order_from_json(order)) if tokens is None else tokens
+    except (ModuleRefusedError, SupplyGroupNotAuthorisedError):
+        raise
+    except VendingError as fault:
+        if fault.family is FaultFamily.SYSTEM:
+            raise OutcomeUnknownError(
+                f"The security module does not answer ({fault}): ask again with message id "
+                f"{question.message_id}."
+            ) from fault
+        raise
+
+
+def _order_more(connection: Connection, question: Question, row: Any, order: TokenOrder) -> _Intent:
+    """The work needs another token besides."""
+    orders = [*json.loads(bytes(row.orders)), order.to_json()]
+    base_year, tid = _stamp(order)
+    _ORDER_MORE.run(
+        connection,
+        {
+            "asking": question.client,
+            "id_asked": question.message_id,
+            "all": canonical_json(orders),
+            "of_base": row.base_year if tid is None else base_year,
+            "with_tid": row.tid if tid is None else tid,
+        },
+    )
+    return _Intent(orders, row.made_at)
+
+
+def _void(engine: Engine, question: Question, intent: _Intent, fault: VendingError) -> VendResult:
+    """The sale is not made: the credit goes back, the refusal is the answer."""
+    with writing(engine) as connection:
+        row = _locked(connection, question)
+        if row is None or row.state != "open":
+            return repeated(connection, question)
+        if row.bucket is not None:
+            void_reserved(connection, row.vendor_id, row.bucket, row.reserved_minor)
+        response = failed(question, fault)
+        store(connection, question, Outcome.FAILED, response)
+        _settle(connection, question, "void", intent.made_at)
+    return VendResult.stored(question.client, question.message_id, response, replayed=False)
+
+
+def _finished(connection: Connection, question: Question, receipt: Receipt) -> VendResult:
+    response = done(question, receipt)
+    store(connection, question, Outcome.DONE, response)
+    return VendResult(
+        Outcome.DONE, question.client, question.message_id, response, False, receipt, None
+    )
+
+
+def _locked(connection: Connection, question: Question) -> Any:
+    return _LOCKED.first(connection, {"asking": question.client, "id_asked": question.message_id})
+
+
+def _settle(connection: Connection, question: Question, state: str, at: datetime) -> None:
+    _SETTLE.run(
+        connection,
+        {"asking": question.client, "id_asked": question.message_id, "to": state, "at": at},
+    )
+
+
+def _stamp(order: TokenOrder) -> tuple[int | None, int | None]:
+    """Base year and TID of what is ordered; nothing when it carries none."""
+    if not isinstance(order, CreditOrder):
+        return None, None
+    tid: int | None = getattr(order.content, "tid", None)
+    return (None, None) if tid is None else (int(order.key.base_date), tid)
+
+
+def _is_answer(fault: VendingError) -> bool:
+    return fault.family is FaultFamily.BUSINESS and not isinstance(fault, QuestionError)
