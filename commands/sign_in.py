@@ -229,11 +229,15 @@ def _remembered(database: str) -> tuple[str, str] | None:
         return None
 
 
-def _session_file(database: str) -> Path:
-    """One file for each database, wherever the till was started."""
+def state_file(database: str, kind: str) -> Path:
+    """This person's own file of a kind, one for each database, wherever the till was started."""
     state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     name = hashlib.sha256(_absolute(database).encode()).hexdigest()[:16]
-    return Path(state) / "meterhouse" / f"session-{name}.json"
+    return Path(state) / "meterhouse" / f"{kind}-{name}.json"
+
+
+def _session_file(database: str) -> Path:
+    return state_file(database, "session")
 
 
 def _absolute(database: str) -> str:

@@ -1,9 +1,10 @@
-"""``meterhouse vend``: the till.  One module for each subject."""
+"""``meterhouse vend``: sales, and what is around them.  One module for each subject."""
 
 from __future__ import annotations
 
 import click
 
+from commands.till import till
 from commands.vend.advise import advise, confirm_key, refund
 from commands.vend.engineering import engineering
 from commands.vend.find import find, look
@@ -20,6 +21,8 @@ from commands.vend.statement import statement
 @click.group(cls=TillGroup)
 def vend() -> None:
     """Sell for AMOUNT of money to METER: `meterhouse vend 01234567890 100`.
+
+    Alone, `meterhouse vend` is a till for one hand on the numeric keypad.
 
     \b
     The amount is written 100 or 100.50. On a terminal the customer is shown and
@@ -48,6 +51,7 @@ for command in (
     rules,
     sell,
     statement,
+    till,
     trial,
     units,
     verify,

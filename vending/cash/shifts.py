@@ -53,11 +53,12 @@ from vending.cash.reckoning import (
 from vending.cash.tables import terminals
 from vending.people.actor import Permission
 from vending.people.audit_desk import AuditDesk
+from vending.receipts.receipt import ReceiptKind
 from vending.shop.books import Tender
 from vending.shop.faults import RequestFormatError
 from vending.shop.house import House
 from vending.shop.requests import canonical_json
-from vending.shop.tables import intents, requests
+from vending.shop.tables import intents, receipts, requests
 from vending.shop.values import require_text, require_whole
 
 _FLOAT_MAX: Final = 10**15
@@ -319,6 +320,25 @@ class ShiftDesk:
         self.house.require(Permission.CASH)
         with self.house.reading() as connection:
             return list_batches(connection, kind=BatchKind.SHIFT, state=state, limit=limit)
+
+    def sales_count(self, shift_id: int) -> int:
+        """How many sales a shift has; it tells nothing of the money in the drawer.
+
+        Raises:
+            PermissionDeniedError: needs ``cash``.
+        """
+        self.house.require(Permission.CASH)
+        require_whole("A shift's number", shift_id)
+        with self.house.reading() as connection:
+            counted = connection.scalar(
+                select(func.count())
+                .select_from(receipts)
+                .where(
+                    receipts.c.shift_id == shift_id,
+                    receipts.c.kind == ReceiptKind.CREDIT.value,
+                )
+            )
+        return counted or 0
 
     def expected(self, shift_id: int, *, operator: str = "") -> tuple[Reckoned, ...]:
         """What the drawer should hold; while it is not counted for supervisors only.
