@@ -13,6 +13,7 @@ is let go of.
 
 from __future__ import annotations
 
+import re
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from sqlalchemy import Connection, Table, bindparam, insert, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.sql import visitors
 from sqlalchemy.sql.dml import Insert, Update
 from sqlalchemy.sql.selectable import CompoundSelect, Select
 from sqlalchemy.types import TypeEngine
@@ -31,6 +33,7 @@ from storage.errors import ValueRefusedError
 Values = Mapping[str, object]
 _Convert = Callable[[Any], Any]
 _NO_VALUES: Final[Values] = {}
+_WRITTEN_OUT: Final = re.compile(r"__\[POSTCOMPILE_(\w+)\]")
 _PUT_OFF: Final = "meterhouse_put_off"
 
 
@@ -255,28 +258,48 @@ def _compiled(
     columns: Sequence[str] | None,
     dialect: Dialect,
 ) -> _Form:
-    compiled: Any = statement.compile(
+    # A constant is written out: SQLite plans a statement anew each time it is run when the
+    # choice of a partial index depends on a bound value.
+    marked: Any = visitors.cloned_traverse(statement, {}, {"bindparam": _write_out})
+    compiled: Any = marked.compile(
         dialect=dialect, column_keys=list(columns) if columns is not None else None
     )
+    constants = {
+        name: _literal(parameter, dialect)
+        for name, parameter in compiled.binds.items()
+        if parameter.literal_execute
+    }
     to_driver = []
     for name, parameter in compiled.binds.items():
+        if name in constants:
+            continue
         convert = parameter.type.dialect_impl(dialect).bind_processor(dialect)
         if convert is not None:
             to_driver.append((name, convert))
     results = [(str(column.key), column.type) for column in statement.exported_columns]
     return _Form(
-        sql=str(compiled),
-        names=tuple(compiled.positiontup or ()),
+        sql=_WRITTEN_OUT.sub(lambda found: constants[found[1]], str(compiled)),
+        names=tuple(name for name in compiled.positiontup or () if name not in constants),
         is_positional=bool(compiled.positional),
         constants={
             name: parameter.value
             for name, parameter in compiled.binds.items()
-            if not parameter.required
+            if not parameter.required and name not in constants
         },
         to_driver=tuple(to_driver),
         row=_row_maker([name for name, _ in results]) if results else None,
         from_driver=tuple(_from_driver([kind for _, kind in results], dialect)),
     )
+
+
+def _write_out(parameter: Any) -> None:
+    if not parameter.required and isinstance(parameter.value, str | int):
+        parameter.literal_execute = True
+
+
+def _literal(parameter: Any, dialect: Dialect) -> str:
+    write = parameter.type.dialect_impl(dialect).literal_processor(dialect)
+    return str(write(parameter.value))
 
 
 def _row_maker(names: list[str]) -> Callable[[Sequence[Any]], Any]:
