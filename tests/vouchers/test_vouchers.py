@@ -17,7 +17,18 @@ from sqlalchemy.exc import DBAPIError
 from storage.engine import open_engine
 from tests.shop.conftest import Clock
 from tests.shop.databases import START
-from vending import Meter, NewMeter, Outcome, Pin, RedeemRequest, Shop, Tender, VendRequest
+from vending import (
+    Meter,
+    NewMeter,
+    Outcome,
+    Pin,
+    RedeemRequest,
+    RefundRequest,
+    ReversalRequest,
+    Shop,
+    Tender,
+    VendRequest,
+)
 from vending.shop.faults import MessageConflictError, RequestFormatError
 from vending.sts import make_drn
 from vending.vouchers.batches import BatchState
@@ -190,6 +201,19 @@ def test_many_at_once_pay_once(shop: Shop, meter: Meter, made: MadeVouchers) -> 
         thread.join()
     assert sorted(outcomes) == [Outcome.DONE, *[Outcome.FAILED] * 3]
     assert shop.statement().sales == 1
+
+
+def test_a_sale_for_a_voucher_is_not_turned_into_money(
+    shop: Shop, meter: Meter, made: MadeVouchers
+) -> None:
+    paid = shop.vouchers.redeem(ask(meter, made.pins[0])).require_done()
+    reversal = shop.advice.reverse(ReversalRequest("web", "v1", "r1", reason="mistake"))
+    refund = shop.advice.refund(RefundRequest("web", "f1", paid.receipt_no, reason="mistake"))
+    for undone in (reversal, refund):
+        assert undone.fault is not None
+        assert undone.fault.code == "paid_by_voucher"
+    assert balances(shop)["tender.cash"] <= 0
+    assert shop.statement().agrees
 
 
 def test_money_cannot_be_called_a_voucher(shop: Shop, meter: Meter) -> None:

@@ -207,6 +207,12 @@ class SaleReversedError(ShopError):
     code: ClassVar[str] = "sale_reversed"
 
 
+class PaidByVoucherError(ShopError):
+    """The sale was paid by a voucher: it is neither reversed nor refunded."""
+
+    code: ClassVar[str] = "paid_by_voucher"
+
+
 class SaleRefundedError(ShopError):
     """The money of this sale was given back before."""
 

@@ -12,10 +12,12 @@ from storage import ledger
 from storage.ledger import Transfer, transfers
 from vending.cash.credit import return_credit
 from vending.receipts.receipt import Receipt, ReceiptKind
+from vending.shop.books import Tender
 from vending.shop.counter_tables import advices, prints
 from vending.shop.faults import (
     NotASaleError,
     NotLatestSaleError,
+    PaidByVoucherError,
     ReceiptPrintedError,
     SaleConfirmedError,
     SaleRefundedError,
@@ -115,9 +117,10 @@ def require_with_money(connection: Connection, sale: Sale) -> None:
     """Refuse a sale whose money went back before.
 
     Raises:
-        SaleReversedError, SaleRefundedError.
+        SaleReversedError, SaleRefundedError, PaidByVoucherError.
     """
     require_unreversed(connection, sale.receipt_no)
+    _require_no_voucher(sale)
     refund = undone_by(connection, sale.receipt_no, ReceiptKind.REFUND)
     if refund is not None:
         raise SaleRefundedError(
@@ -148,6 +151,16 @@ def give_back(
             for row in rows
         ],
     )
+
+
+def _require_no_voucher(sale: Sale) -> None:
+    """No money came in, and the voucher cannot pay again."""
+    payment = sale.receipt.payment
+    if payment is not None and payment.tender == Tender.VOUCHER.value:
+        raise PaidByVoucherError(
+            f"Receipt {sale.receipt_no} was paid by a voucher, which pays once: it is not undone. "
+            "If the customer must be helped, issue the units free, with a reason."
+        )
 
 
 def _sale(connection: Connection, receipt: Receipt) -> Sale:
