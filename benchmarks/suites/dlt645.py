@@ -22,6 +22,8 @@ from simulators.line import SerialLine
 
 _PAIRS: Final = 40_000
 _TRIP_TURNS: Final = 30
+_TRIP_TURNS_MANY: Final = 200
+"""A turn of many connections takes a few milliseconds: more of them find a quiet moment."""
 _TURN_TRIPS: Final = 300
 _CONNECTIONS: Final = 50
 _LINE_S: Final = 3
@@ -117,12 +119,15 @@ Connect = Callable[[int], Awaitable[Ask]]
 
 def _round_trips(scale: Scale, port: int) -> Iterator[Line]:
     """The same dumb answerer, in a process of its own, behind each kind of client."""
-    for connections, target in ((1, 70), (_CONNECTIONS, 50)):
+    for connections, turns, target in (
+        (1, _TRIP_TURNS, 70),
+        (_CONNECTIONS, _TRIP_TURNS_MANY, 50),
+    ):
         kinds = [_master, _plain, _streams]
         if connections == 1:
             kinds.append(_peer)  # each of its clients takes seconds to make
         ours, plain, streams, *peers = asyncio.run(
-            _trip_rates(kinds, port, connections, scale(_TRIP_TURNS))
+            _trip_rates(kinds, port, connections, scale(turns))
         )
         name = f"{connections} connection{'s' if connections > 1 else ''}"
         yield Line(f"plain asyncio protocol, {name}", plain, "trips/s", "the event loop")

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from protocols.dlt645.addresses import Address
 from protocols.dlt645.answers import Answer, DataAnswer, Refused
@@ -20,6 +20,7 @@ from protocols.dlt645.errors import FollowUpError, LayoutError
 from protocols.dlt645.follow_up import LongRead
 from protocols.dlt645.master.errors import MeterRefusal
 from protocols.dlt645.master.exchange import (
+    Make,
     PreparedRead,
     ReadExchange,
     RequestExchange,
@@ -35,6 +36,8 @@ from protocols.errors import RemoteProtocolError
 from protocols.transport.errors import LinkError, NoAnswer
 from protocols.transport.exchange import Priority
 from protocols.transport.link import Link
+
+T = TypeVar("T")
 
 _LONG_READ_ATTEMPTS: Final = 2
 
@@ -70,10 +73,6 @@ class RawAnswer(NamedTuple):
     di: int
     data: bytes
     """Without identifiers and SEQs; wire order."""
-
-
-_new_raw_answer: Final = tuple.__new__
-"""Makes a named tuple at a third of the cost of its own call, which sorts out arguments."""
 
 
 class Conversation:
@@ -133,37 +132,40 @@ class Conversation:
             MeterRefusal, NoAnswer, LinkDown, LinkClosed, LinkBusy, LayoutError: see `ask`.
             AddressError, FieldRangeError: at once; nothing was asked.
         """
-        return self._read(plain_read(di, address, self.edition))
+        return self._read(plain_read(di, address, self.edition), RawAnswer)
+
+    def read_as(self, make: Make[T], address: str, di: int) -> Coroutine[Any, Any, T]:
+        """`read_di`, the answer made into something else; ``make`` is quick and does not raise."""
+        return self._read(plain_read(di, address, self.edition), make)
 
     def read(self, address: str, first: ReadData | ReadData1997) -> Coroutine[Any, Any, RawAnswer]:
         """`read_di` for a read that says more than its identifier."""
-        return self._read(prepare_read(first, address))
+        return self._read(prepare_read(first, address), RawAnswer)
 
-    async def _read(self, prepared: PreparedRead) -> RawAnswer:
-        exchange = ReadExchange(prepared)
-        turns, asked, first = self._exchanges, exchange.meter, prepared.first
+    async def _read(self, prepared: PreparedRead, make: Make[T]) -> T:
+        exchange = ReadExchange(prepared, make)
+        turns, asked = self._exchanges, exchange.meter
         if not turns.take(asked):
             await turns.wait(asked)
         try:
-            answer: bytes | Answer = await self.link.run(exchange, priority=self.priority)
-            if isinstance(answer, bytes):
-                return _new_raw_answer(RawAnswer, (asked, first.di, answer))
+            answer = await self.link.run(exchange, priority=self.priority)
             meter = exchange.answered_by
-            assert meter is not None, "an answer comes from somebody"
-            part = _data(_accepted(meter, answer))
-            if not part.more:
-                return RawAnswer(meter, first.di, part.data)
-            return await self._whole(meter, first, part)
+            if meter is None:
+                return cast("T", answer)
+            first = prepared.first
+            part = _data(_accepted(meter, cast("Answer", answer)))
+            data = await self._whole(meter, first, part) if part.more else part.data
+            return make(meter, first.di, data)
         finally:
             turns.give(asked)
 
     async def _whole(
         self, meter: Address, first: ReadData | ReadData1997, answer: DataAnswer
-    ) -> RawAnswer:
+    ) -> bytes:
         """A long answer whose first part is there."""
         for attempts_left in reversed(range(_LONG_READ_ATTEMPTS)):
             try:
-                return RawAnswer(meter, answer.di, await self._parts(meter, first, answer))
+                return await self._parts(meter, first, answer)
             except (FollowUpError, NoAnswer):
                 if not attempts_left:
                     raise

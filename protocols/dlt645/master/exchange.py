@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from protocols.dlt645 import catalogue
 from protocols.dlt645.addresses import Address, is_full
@@ -41,6 +41,10 @@ _SHORT_ANSWER_BYTES: Final = 16
 _LONG_ANSWERS: Final = ReadFollowing | ReadFollowing1997 | RereadData1997 | Security
 _SECURITY_READS: Final = (STATUS_QUERY, READ_ESAM_FILE)
 _READS_KEPT: Final = 8192
+
+T = TypeVar("T")
+Make = Callable[[Address, int, bytes], T]
+"""Makes what a caller wants of meter, identifier and bytes (without identifiers and SEQs)."""
 
 
 class Prepared(NamedTuple):
@@ -118,8 +122,7 @@ class _Matching:
     _decoder: FrameDecoder | None
     """Made when it is needed; None: nothing has come so far."""
     answered_by: Address | None
-    """Whose answer it was: a full number, also where a wildcard was asked.  Not said of bytes
-    that `ReadExchange` gives: they are the asked meter's own."""
+    """Whose answer it was: a full number, also where a wildcard was asked."""
 
     def _matched(self, data: bytes) -> Answer | None:
         decoder = self._decoder
@@ -192,29 +195,37 @@ class RequestExchange(_Matching):
         return self._matched(data)
 
 
-class ReadExchange(_Matching):
-    """A read; the plain answer of the very meter comes as its bytes, without the identifier."""
+class ReadExchange(_Matching, Generic[T]):
+    """A read; the plain answer of the very meter is made into what the caller wants at once.
 
-    __slots__ = ("_di", "_head", "answer_bytes_max", "request")
+    At once, and not by the caller when it is woken: where many links are busy, their requests
+    then leave close together, instead of waiting for each other's values.  `answered_by` is None
+    then; any other answer is left to the caller.
+    """
+
+    __slots__ = ("_di", "_head", "_make", "answer_bytes_max", "request")
 
     answer_expected: Final = True
     repeatable: Final = True
 
-    def __init__(self, read: PreparedRead) -> None:
+    asked: ReadData | ReadData1997
+
+    def __init__(self, read: PreparedRead, make: Make[T]) -> None:
         prepared, self.asked, self._di, self._head = read
+        self._make = make
         self.meter = prepared.address
         self.request = prepared.wire
         self.answer_bytes_max = prepared.answer_bytes_max
         self._decoder = None
         self.answered_by = None
 
-    def receive(self, data: bytes) -> bytes | Answer | None:
+    def receive(self, data: bytes) -> T | Answer | None:
         """The answer in what has arrived; see `RequestExchange.receive`."""
         if self._head is not None and self._decoder is None:
             # The usual case, which `match_answer` says at more length.
             content = data_of_frame(data, self._head)
             if content is not None and content.startswith(self._di):
-                return content[len(self._di) :]
+                return self._make(self.meter, self.asked.di, content[len(self._di) :])
         return self._matched(data)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
+from functools import partial
 from typing import Final
 
 from protocols.dlt645 import catalogue
@@ -39,7 +40,7 @@ from protocols.dlt645.master.prepayment import (
     PurchaseKind,
     PurchaseRecord,
 )
-from protocols.dlt645.master.readings import ItemAnswer, ManyAnswers, decoded
+from protocols.dlt645.master.readings import ItemAnswer, ManyAnswers, item_answer
 from protocols.dlt645.master.recharge import PurchaseModule, RechargeResult
 from protocols.dlt645.master.relay_orders import RELAY_SETTLE_S, RelayCipher, RelayResult
 from protocols.dlt645.master.service import SwitchSpeed
@@ -104,6 +105,7 @@ class Master:
         self.link = link
         self.edition = edition
         self._is_2007 = edition is Edition.Y2007
+        self._item_answer = partial(item_answer, edition)
         self._talk = Conversation(link, edition, priority)
 
     # Reading
@@ -120,7 +122,7 @@ class Master:
 
     async def read(self, address: str, item: Item | int) -> ItemAnswer:
         """Read an item or a block, with all its following parts: whole, or an error."""
-        return decoded(await self._talk.read_di(address, self._di(item)), self.edition)
+        return await self._talk.read_as(self._item_answer, address, self._di(item))
 
     async def read_many(self, address: str, items: Iterable[Item | int]) -> ManyAnswers:
         """Read several items of one meter, one after the other.
@@ -138,7 +140,7 @@ class Master:
                 faults[di] = silence
                 continue
             try:
-                answers[di] = decoded(await self._talk.read_di(address, sent), self.edition)
+                answers[di] = await self._talk.read_as(self._item_answer, address, sent)
             except LinkError as error:
                 faults[di] = silence = error
             except RemoteProtocolError as error:

@@ -83,7 +83,11 @@ def _known(di: int, edition: Edition) -> tuple[Item | None, Element | None, int]
 
 def decoded(raw: RawAnswer, edition: Edition) -> ItemAnswer:
     """The readings in an answer's bytes."""
-    meter, di, data = raw
+    return item_answer(edition, *raw)
+
+
+def item_answer(edition: Edition, meter: Address, di: int, data: bytes) -> ItemAnswer:
+    """The readings in the bytes that a meter gave for an item."""
     item, element, length = _known(di, edition)
     if element is not None and len(data) == length:
         # The usual case; `catalogue.decode` says the same at more length, and what is odd.

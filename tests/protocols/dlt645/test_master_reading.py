@@ -27,6 +27,7 @@ from protocols.dlt645 import (
 from protocols.dlt645.catalogue import find
 from protocols.dlt645.errors import AddressError, FollowUpError, NotInEditionError
 from protocols.dlt645.master import Master, MeterRefusal, RequestExchange, ValueShapeError
+from protocols.dlt645.master.conversation import RawAnswer
 from protocols.dlt645.master.exchange import ReadExchange, plain_read, prepare
 from protocols.errors import RemoteProtocolError
 from protocols.transport import LinkOptions, NoAnswer
@@ -278,7 +279,7 @@ def test_half_an_answer_is_never_completed_by_the_bytes_of_another_exchange(
 ) -> None:
     # One prepared read serves both, also those of two links at the same time.
     read = plain_read(ENERGY, METER, Edition.Y2007)
-    before, after = ReadExchange(read), ReadExchange(read)
+    before, after = ReadExchange(read, RawAnswer), ReadExchange(read, RawAnswer)
     assert before.receive(half) is None
     assert after.receive(rest) is None
     assert before.receive(rest) is not None
@@ -288,7 +289,7 @@ def test_half_an_answer_is_never_completed_by_the_bytes_of_another_exchange(
 def test_half_an_answer_is_forgotten_before_the_request_is_sent_again(
     half: bytes, rest: bytes
 ) -> None:
-    exchange = ReadExchange(plain_read(ENERGY, METER, Edition.Y2007))
+    exchange = ReadExchange(plain_read(ENERGY, METER, Edition.Y2007), RawAnswer)
     assert exchange.receive(half) is None
     assert exchange.receive(b"") is None
     assert exchange.receive(rest) is None
@@ -300,9 +301,10 @@ def test_half_an_answer_is_forgotten_before_the_request_is_sent_again(
 def test_an_answer_has_the_same_bytes_whole_or_in_pieces(preamble: int) -> None:
     wire = encode(decode(ANSWER), preamble)
     read = plain_read(ENERGY, METER, Edition.Y2007)
-    whole = ReadExchange(read).receive(wire)
-    assert (whole.data if isinstance(whole, DataAnswer) else whole) == ITEMS[ENERGY]
-    byte_by_byte = ReadExchange(read)
+    whole = ReadExchange(read, RawAnswer).receive(wire)
+    assert isinstance(whole, DataAnswer | RawAnswer)
+    assert whole.data == ITEMS[ENERGY]
+    byte_by_byte = ReadExchange(read, RawAnswer)
     *nothing, answer = [byte_by_byte.receive(wire[at : at + 1]) for at in range(len(wire))]
     assert nothing == [None] * (len(wire) - 1)
     assert answer == DataAnswer(ENERGY, ITEMS[ENERGY], more=False)
