@@ -46,10 +46,15 @@ def serve(till: Till, number: str) -> None:
         sell(till, request)
 
 
-def sell(till: Till, request: vending.VendRequest) -> None:
+def sell(till: Till, request: vending.VendRequest, *, again: bool = False) -> None:
     """Note the sale, ask the shop for it, show its answer.
 
     An outcome that is unknown leaves the note: the till does nothing else before it is settled.
+
+    Args:
+        till: where.
+        request: what.
+        again: it was asked for before, and nobody knows what became of it.
     """
     while True:
         till.notebook.note(Noted.of(request))
@@ -57,27 +62,32 @@ def sell(till: Till, request: vending.VendRequest) -> None:
             with unbroken(WAIT):
                 result = till.shop.vend(request)
         except DoubleSaleQuestionError as question:
+            till.notebook.strike_out()  # a question: nothing was sold, nothing is stored
             say(_without_advice(question), "yellow")
             if not till.keypad.yes("Is this a second purchase?"):
                 till.shop.decline_second(request)
-                return _let_it_be(till)
+                return say(_CANCELLED)
             request = replace(request, confirmed_second=True)
         except KeyChangeOfferedError as question:
+            till.notebook.strike_out()
             if not accept_key_change(till, question):
-                return _let_it_be(till)
+                return say(_CANCELLED)
             request = replace(request, accept_key_change=True)
         except VendingError as fault:
-            return refused(till, fault)
+            return refused(till, fault, again=again)
         except KeyboardInterrupt:
             return say("Broken off.", "yellow")
         else:
             return take_answer(till, result)
 
 
-def refused(till: Till, fault: VendingError) -> None:
-    """A request ended without an answer: by a rule, it was not even begun; else who knows."""
+def refused(till: Till, fault: VendingError, *, again: bool) -> None:
+    """A request got no answer: by a rule, it was not even begun; else who knows.
+
+    Of one that is asked again a rule says nothing: what was asked before may be done.
+    """
     say_fault(fault)
-    if fault.family is not FaultFamily.SYSTEM:
+    if not again and fault.family is not FaultFamily.SYSTEM:
         till.notebook.strike_out()
         say("Nothing was sold.", "bold")
 
@@ -159,11 +169,6 @@ def _answer(till: Till, request: vending.VendRequest) -> vending.VendRequest | N
                 continue
             return tried
         say("Enter sells, 0 cancels.")
-
-
-def _let_it_be(till: Till) -> None:
-    till.notebook.strike_out()
-    say(_CANCELLED)
 
 
 def _without_advice(question: VendingError) -> str:

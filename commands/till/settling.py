@@ -10,8 +10,9 @@ from commands.till.counter import LeaveTillError, Till
 from commands.till.notebook import Noted, Paid
 from commands.till.screen import say, say_fault
 from commands.till.selling import sell
+from commands.till.vouchers import redeem_again
 from vending.errors import VendingError
-from vending.shop.faults import MessageConflictError, UnknownMessageError
+from vending.shop.faults import MessageConflictError, OutcomeUnknownError, UnknownMessageError
 from vending.shop.money import scaled
 
 
@@ -52,10 +53,20 @@ def _ask(till: Till, noted: Noted) -> None:
         result = till.shop.last_response(noted.client, noted.message_id)
     except UnknownMessageError:
         _not_sold(till, noted)
+    except OutcomeUnknownError as fault:  # begun and not ended: the same request goes on with it
+        say_fault(fault)
+        _go_on(till, noted)
     except VendingError as fault:
         say_fault(fault)
     else:
         take_answer(till, result)
+
+
+def _go_on(till: Till, noted: Noted) -> None:
+    if noted.paid is Paid.VOUCHER:
+        redeem_again(till, noted)
+    else:
+        sell(till, noted.request(operator=till.operator, terminal=till.terminal), again=True)
 
 
 def _not_sold(till: Till, noted: Noted) -> None:
@@ -67,7 +78,7 @@ def _not_sold(till: Till, noted: Noted) -> None:
         return
     request = noted.request(operator=till.operator, terminal=till.terminal)
     if till.keypad.yes("Sell it now?"):
-        sell(till, request)
+        sell(till, request, again=True)
     else:
         _let_go(till, request)
 

@@ -34,15 +34,25 @@ def redeem(till: Till) -> None:
     if pin is None:
         say("Cancelled: the voucher was not taken.")
         return
-    request = vending.RedeemRequest(
+    _redeem(till, _request(till, till.new_id(), number, pin))
+
+
+def redeem_again(till: Till, noted: Noted) -> None:
+    """Ask once more for a voucher's sale that was begun; its PIN was kept nowhere."""
+    pin = _ask_pin(till)
+    if pin is not None:
+        _redeem(till, _request(till, noted.message_id, noted.meter, pin), again=True)
+
+
+def _request(till: Till, message_id: str, number: str, pin: vending.Pin) -> vending.RedeemRequest:
+    return vending.RedeemRequest(
         client=till.client,
-        message_id=till.new_id(),
+        message_id=message_id,
         meter=number,
         pin=pin,
         operator=till.operator,
         terminal=till.terminal,
     )
-    _redeem(till, request)
 
 
 def ask_meter(till: Till) -> str | None:
@@ -69,19 +79,19 @@ def _ask_pin(till: Till) -> vending.Pin | None:
             say_fault(fault)
 
 
-def _redeem(till: Till, request: vending.RedeemRequest) -> None:
+def _redeem(till: Till, request: vending.RedeemRequest, *, again: bool = False) -> None:
     while True:
         till.notebook.note(Noted.of_voucher(request))
         try:
             with unbroken(WAIT):
                 result = till.shop.vouchers.redeem(request)
         except KeyChangeOfferedError as question:
+            till.notebook.strike_out()
             if not accept_key_change(till, question):
-                till.notebook.strike_out()
                 return say("Cancelled: the voucher was not taken.")
             request = replace(request, accept_key_change=True)
         except VendingError as fault:
-            return refused(till, fault)
+            return refused(till, fault, again=again)
         except KeyboardInterrupt:
             return say("Broken off.", "yellow")
         else:
