@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import asdict
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +13,7 @@ from rich.table import Table
 
 from commands.counter import database_option, open_shop
 from commands.output import EXIT_CHECK_FAILED, console, json_option, print_json
+from commands.plots.sales import draw_sales, require_picture_file
 from commands.vend.statement import day_of
 from vending.shop.money import scaled
 
@@ -19,6 +22,15 @@ if TYPE_CHECKING:
     from vending.cash.reports import SalesRow
 
 _KEYS = ("day", "vendor", "tender", "resource")
+_UNKNOWN = (
+    "client",
+    "message_id",
+    "operation",
+    "operator",
+    "terminal",
+    "received_at",
+    "reserved_minor",
+)
 
 
 @click.group()
@@ -31,6 +43,12 @@ def report() -> None:
 @click.option("--since", metavar="DATE", help="First day, in the utility's zone.")
 @click.option("--until", metavar="DATE", help="Last day, included.")
 @click.option("--csv", "csv_file", type=click.File("w"), help="Write the rows to a CSV file.")
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Draw what was paid by day: FILE.svg or FILE.png.",
+)
 @database_option
 @json_option
 def sales(
@@ -38,18 +56,21 @@ def sales(
     since: str | None,
     until: str | None,
     csv_file: Any,
+    plot: Path | None,
     database: str,
     as_json: bool,
 ) -> None:
     """What was sold: `report sales --by day --by tender --since 2026-11-01`."""
+    form = None if plot is None else require_picture_file(plot)
+    by = tuple(dict.fromkeys(by))
     with open_shop(database) as shop:
         midnight, money = shop.utility.midnight, shop.utility.currency
-        rows = shop.reports.sales(
-            tuple(dict.fromkeys(by)),
-            since=None if since is None else midnight(day_of(since)),
-            until=None if until is None else midnight(day_of(until) + timedelta(days=1)),
-        )
-    by = tuple(dict.fromkeys(by))
+        first = None if since is None else midnight(day_of(since))
+        behind = None if until is None else midnight(day_of(until) + timedelta(days=1))
+        rows = shop.reports.sales(by, since=first, until=behind)
+        if plot is not None and form is not None:
+            days = rows if by == ("day",) else shop.reports.sales(since=first, until=behind)
+            plot.write_bytes(draw_sales(days, shop.utility, form))
     if csv_file is not None:
         writer = csv.writer(csv_file, lineterminator="\n")
         writer.writerow([*by, "sales", "given_back", "paid", "units"])
@@ -66,29 +87,22 @@ def sales(
 
 
 @report.command()
+@click.option("--csv", "csv_file", type=click.File("w"), help="Write them to a CSV file.")
 @database_option
 @json_option
 @click.pass_context
-def unknown(ctx: click.Context, database: str, as_json: bool) -> None:
+def unknown(ctx: click.Context, csv_file: Any, database: str, as_json: bool) -> None:
     """Requests whose outcome is unknown; exit status 1 when there are any."""
     with open_shop(database) as shop:
         found = shop.reports.unknown()
         money = shop.utility.currency
+    rows = [{**asdict(each), "received_at": each.received_at.isoformat()} for each in found]
+    if csv_file is not None:
+        writer = csv.DictWriter(csv_file, _UNKNOWN, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
     if as_json:
-        print_json(
-            [
-                {
-                    "client": each.client,
-                    "message_id": each.message_id,
-                    "operation": each.operation,
-                    "operator": each.operator,
-                    "terminal": each.terminal,
-                    "received_at": each.received_at.isoformat(),
-                    "reserved_minor": each.reserved_minor,
-                }
-                for each in found
-            ]
-        )
+        print_json(rows)
     elif not found:
         console.print("Nothing is unknown.")
     else:

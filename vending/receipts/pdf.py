@@ -12,12 +12,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import resources
 from io import BytesIO
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from vending.receipts.faults import PdfError
 from vending.receipts.fonts import fonts_for
 
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_PPI: Final = 144.0
+"""Of pictures: sharp on a screen, and of a size that can be sent."""
 _PRELUDE: Final = """
 #let data = json(bytes(sys.inputs.data))
 #let families = json(bytes(sys.inputs.families))
@@ -42,21 +44,40 @@ def compile_pdf(
         FontMissingError: letters in the template or data that no font here has.
         PdfError: the template or the data is wrong.
     """
+    return _typeset(template, data, "pdf", made_at or _EPOCH)
+
+
+def compile_picture(template: str, data: Mapping[str, Any], form: Literal["svg", "png"]) -> bytes:
+    """The same as a picture; the template makes one page.
+
+    Raises:
+        FontMissingError, PdfError: as for `compile_pdf`.
+    """
+    return _typeset(template, data, form, _EPOCH)
+
+
+def _typeset(
+    template: str,
+    data: Mapping[str, Any],
+    form: Literal["pdf", "svg", "png"],
+    made_at: datetime,
+) -> bytes:
     import typst
 
     content = json.dumps(dict(data), ensure_ascii=False)
     chosen = fonts_for(_letters(template, data))
-    moment = (made_at or _EPOCH).astimezone(UTC).replace(microsecond=0)
+    moment = made_at.astimezone(UTC).replace(microsecond=0)
     try:
         made = typst.compile(
             (_PRELUDE + template).encode(),
             font_paths=chosen.fonts,
             sys_inputs={"data": content, "families": json.dumps(chosen.families)},
-            format="pdf",
+            format=form,
+            ppi=_PPI,
             timestamp=moment,
         )
     except typst.TypstError as fault:
-        raise PdfError(f"The PDF could not be typeset: {fault.message}.") from fault
+        raise PdfError(f"The {form.upper()} could not be typeset: {fault.message}.") from fault
     assert isinstance(made, bytes)
     return made
 
