@@ -46,7 +46,7 @@ from storage.errors import (
     InvariantError,
     ValueRefusedError,
 )
-from storage.prepared import command, forget, settle
+from storage.prepared import command, end, forget, settle
 
 LOCK_WAIT_S: Final = 30
 """How long a transaction waits for another one before it gives up."""
@@ -159,7 +159,7 @@ def _open_postgresql(url: URL) -> Engine:
     event.listen(engine, "connect", _prepare_postgresql)
     event.listen(engine, "begin", _begin_postgresql)
     event.listen(engine, "before_cursor_execute", _keep_order)
-    event.listen(engine, "commit", settle)
+    event.listen(engine, "commit", end)
     event.listen(engine, "rollback", forget)
     return engine
 

@@ -30,7 +30,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from storage.prepared import Prepared
+from storage.prepared import InsertRows, NextId, Prepared
 from storage.schema import table
 from storage.span import within
 from storage.types import Identifier, UtcTimestamp, WholeNumber
@@ -111,7 +111,9 @@ _NEW_TRANSACTION: Final = Prepared(
     insert(ledger_transactions).returning(ledger_transactions.c.transaction_id),
     ["posted_at", "kind"],
 )
-_NEW_TRANSFER: Final = Prepared(insert(transfers))
+_NUMBERED_TRANSACTION: Final = Prepared(insert(ledger_transactions))
+NEXT_TRANSACTION: Final = NextId("ledger_transactions", "transaction_id")
+_NEW_TRANSFERS: Final = InsertRows(transfers)
 
 
 def open_account(connection: Connection, account: str, kind: AccountKind, currency: str) -> None:
@@ -129,12 +131,15 @@ def post(
     The database refuses (IntegrityError) unknown accounts, other currencies and amounts that
     are not above zero.
     """
-    transaction_id: int = _NEW_TRANSACTION.scalar(
-        connection, {"posted_at": posted_at, "kind": kind}
-    )
-    for position, move in enumerate(moves, 1):
-        _NEW_TRANSFER.run_by_the_end(
-            connection,
+    made = {"posted_at": posted_at, "kind": kind}
+    transaction_id = NEXT_TRANSACTION.take(connection)
+    if transaction_id is None:
+        transaction_id = int(_NEW_TRANSACTION.scalar(connection, made))
+    else:
+        _NUMBERED_TRANSACTION.run_by_the_end(connection, {"transaction_id": transaction_id, **made})
+    _NEW_TRANSFERS.run_by_the_end(
+        connection,
+        [
             {
                 "transaction_id": transaction_id,
                 "position": position,
@@ -143,8 +148,10 @@ def post(
                 "currency": currency,
                 "amount_minor": move.amount_minor,
                 "purpose": move.purpose,
-            },
-        )
+            }
+            for position, move in enumerate(moves, 1)
+        ],
+    )
     return transaction_id
 
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, bindparam, insert, select
+from sqlalchemy import Connection, Table, bindparam, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -29,12 +29,14 @@ from sqlalchemy.sql.selectable import CompoundSelect, Select
 from sqlalchemy.types import TypeEngine
 
 from storage.errors import ValueRefusedError
+from storage.types import WholeNumber, whole_number
 
 Values = Mapping[str, object]
 _Convert = Callable[[Any], Any]
 _NO_VALUES: Final[Values] = {}
 _WRITTEN_OUT: Final = re.compile(r"__\[POSTCOMPILE_(\w+)\]")
 _PUT_OFF: Final = "meterhouse_put_off"
+_ASKED_AHEAD: Final = "meterhouse_asked_ahead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class _Form:
         Raises:
             ValueRefusedError: a value fits no column.
         """
-        given = {**self.constants, **values}
+        given = {**self.constants, **values} if self.constants else dict(values)
         try:
             for name, convert in self.to_driver:
                 given[name] = convert(given[name])
@@ -126,6 +128,12 @@ class Prepared:
     def rows(self, connection: Connection, values: Values = _NO_VALUES) -> list[Any]:
         """All rows, as named tuples."""
         form = self.form(connection.dialect)
+        if not form.is_positional:
+            asked: dict[Any, list[Any]] | None = connection.info.get(_ASKED_AHEAD)
+            if asked:
+                rows = asked.pop(_question(self, values), None)
+                if rows is not None:
+                    return rows
         return form.rows(_execute(connection, form, values).fetchall())
 
     def first(self, connection: Connection, values: Values = _NO_VALUES) -> Any:
@@ -137,6 +145,61 @@ class Prepared:
         """The first column of the first row; None when there is none."""
         row = self.first(connection, values)
         return None if row is None else row[0]
+
+
+class InsertRows:
+    """An INSERT of some rows at once; compiled once for each number of rows."""
+
+    def __init__(self, into: Table) -> None:
+        self._into: Final = into
+        self._of: Final[dict[int, Prepared]] = {}
+
+    def run_by_the_end(self, connection: Connection, rows: Sequence[Values]) -> None:
+        """Insert them; see `Prepared.run_by_the_end`.  All rows have the same columns."""
+        if not rows:
+            return
+        statement = self._of.get(len(rows))
+        if statement is None:
+            statement = self._of[len(rows)] = self._made(list(rows[0]), len(rows))
+        statement.run_by_the_end(
+            connection,
+            {f"{name}_{place}": row[name] for place, row in enumerate(rows) for name in row},
+        )
+
+    def _made(self, columns: list[str], count: int) -> Prepared:
+        return Prepared(
+            insert(self._into).values(
+                [
+                    {
+                        name: bindparam(f"{name}_{place}", type_=self._into.c[name].type)
+                        for name in columns
+                    }
+                    for place in range(count)
+                ]
+            )
+        )
+
+
+class NextId:
+    """The identifier that a row will get, where it can be known before (PostgreSQL).
+
+    A row that names it can then go out in the same round trip.  A transaction that is undone
+    leaves a gap, as it does anyway.
+    """
+
+    def __init__(self, table: str, column: str) -> None:
+        self.statement: Final = Prepared(select(func.nextval(f"{table}_{column}_seq").label("id")))
+
+    def ahead(self) -> tuple[Prepared, Values]:
+        """For `ask_ahead`."""
+        return self.statement, _NO_VALUES
+
+    def take(self, connection: Connection) -> int | None:
+        """The next one; None on SQLite, which gives it out with the row."""
+        if connection.dialect.name == "sqlite":
+            return None
+        number: int = self.statement.scalar(connection)
+        return number
 
 
 class InsertIfNew:
@@ -193,16 +256,42 @@ def together(
     ]
 
 
+def ask_ahead(connection: Connection, steps: Sequence[tuple[Prepared, Values]]) -> None:
+    """Ask for rows that will be wanted in this transaction, in one round trip (PostgreSQL).
+
+    `Prepared.rows` with the same values finds them, once.  Where a question costs no round trip
+    it is asked when its rows are wanted.
+    """
+    if connection.dialect.name == "sqlite":
+        return
+    asked = connection.info.setdefault(_ASKED_AHEAD, {})
+    new = [step for step in steps if _question(*step) not in asked]
+    if new:
+        for step, rows in zip(new, together(connection, new), strict=True):
+            asked[_question(*step)] = rows or []
+
+
+def _question(statement: Prepared, values: Values) -> tuple[int, frozenset[tuple[str, object]]]:
+    return id(statement), frozenset(values.items())
+
+
 def settle(connection: Connection) -> None:
     """Run what was put off (`Prepared.run_by_the_end`) and see whether it was refused."""
     if connection.info.get(_PUT_OFF):
         _pipelined(connection, [])
 
 
+def end(connection: Connection) -> None:
+    """The transaction ends: run what was put off, forget what was asked ahead."""
+    settle(connection)
+    connection.info.pop(_ASKED_AHEAD, None)
+
+
 def forget(connection: Connection) -> None:
     """Never run what was put off: the transaction is rolled back."""
     if not connection.invalidated:
         connection.info.pop(_PUT_OFF, None)
+        connection.info.pop(_ASKED_AHEAD, None)
 
 
 def command(connection: Connection, sql: str) -> None:
@@ -269,9 +358,12 @@ def _compiled(
         for name, parameter in compiled.binds.items()
         if parameter.literal_execute
     }
-    to_driver = []
+    to_driver: list[tuple[str, _Convert]] = []
     for name, parameter in compiled.binds.items():
         if name in constants:
+            continue
+        if type(parameter.type) is WholeNumber:
+            to_driver.append((name, whole_number))
             continue
         convert = parameter.type.dialect_impl(dialect).bind_processor(dialect)
         if convert is not None:

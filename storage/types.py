@@ -62,11 +62,20 @@ class WholeNumber(TypeDecorator[int]):
         return dialect.type_descriptor(Integer() if dialect.name == "sqlite" else BigInteger())
 
     def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(f"This column takes whole numbers, not {value!r}.")
-        return int(value)
+        return whole_number(value)
+
+
+def whole_number(value: int | None) -> int | None:
+    """A value as a column of whole numbers takes it.
+
+    Raises:
+        TypeError: no whole number.
+    """
+    if type(value) is int or value is None:
+        return value
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"This column takes whole numbers, not {value!r}.")
+    return int(value)
 
 
 Identifier: Final = BigInteger().with_variant(Integer(), "sqlite")

@@ -11,7 +11,8 @@ from tests.shop.conftest import Clock
 from vending import KeyChangeRequest, Meter, NewMeter, Outcome, PublicTestKeys, Shop, VendRequest
 from vending.errors import VendingError
 from vending.shop.faults import ClockBehindError, KeyChangeRequiredError, RequestFormatError
-from vending.sts import KeySection, KeyType, assemble, tid_at
+from vending.sts import KeySection, KeyType, assemble, derive_decoder_key, tid_at
+from vending.sts.public_test_key import PUBLIC_TEST_VENDING_KEY, TEST_KEY_GENERATION
 
 KEYS = PublicTestKeys()
 
@@ -44,8 +45,10 @@ def test_the_set_put_together_by_a_meter_is_the_new_key(
     assert (change.krn, change.tariff_index, change.ken) == (2, "07", 200)
     assert change.key_type is KeyType.UNIQUE
     assert not change.rollover
-    new_key, _ = KEYS._unlocked(shop.meter(meter.number).attributes())
-    assert change.new_key == new_key
+    attributes = shop.meter(meter.number).attributes()
+    assert change.new_key == derive_decoder_key(
+        TEST_KEY_GENERATION, PUBLIC_TEST_VENDING_KEY, attributes
+    )
 
 
 def test_from_then_on_tokens_are_made_under_the_new_key(shop: Shop, meter: Meter) -> None:

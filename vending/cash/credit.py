@@ -36,7 +36,7 @@ from sqlalchemy import (
 )
 
 from storage.ledger import AccountKind, Transfer, accounts
-from storage.prepared import InsertIfNew, Prepared, together
+from storage.prepared import InsertIfNew, Prepared, Values, together
 from vending.cash.accounts import TENDER_PREFIX, VENDOR_PREFIX, vendor_account
 from vending.cash.faults import (
     TerminalBlockedError,
@@ -136,7 +136,8 @@ def vendor_of(connection: Connection, terminal: str) -> SellingVendor | None:
     """
     if not terminal:
         return None
-    row = _VENDOR_OF.first(connection, {"at_terminal": terminal})
+    statement, values = asks_vendor_of(terminal)
+    row = statement.first(connection, values)
     if row is None:
         return None
     if row.terminal_blocked is not None:
@@ -148,6 +149,11 @@ def vendor_of(connection: Connection, terminal: str) -> SellingVendor | None:
     if row.blocked is not None:
         raise VendorBlockedError(f"{row.name} may not sell: {row.blocked}. Call the utility.")
     return SellingVendor(row.vendor_id, row.name, bool(row.prepaid), bool(row.has_account))
+
+
+def asks_vendor_of(terminal: str) -> tuple[Prepared, Values]:
+    """What `vendor_of` asks."""
+    return _VENDOR_OF, {"at_terminal": terminal}
 
 
 def moves_by(

@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
 
-from storage.prepared import Prepared
+from storage.prepared import Prepared, Values
 from vending.cash.cash_tables import batches, cash_settings
 from vending.cash.faults import NoShiftError
 from vending.shop.books import Tender
@@ -30,10 +30,19 @@ def open_shift_id(connection: Connection, operator: str, terminal: str) -> int |
 
     In a write transaction the shift stays open until that ends: who wants to count it waits.
     """
-    shift_id: int | None = _OPEN_SHIFT.scalar(
-        connection, {"of_operator": operator, "at_terminal": terminal}
-    )
+    statement, values = asks_open_shift(operator, terminal)
+    shift_id: int | None = statement.scalar(connection, values)
     return shift_id
+
+
+def asks_open_shift(operator: str, terminal: str) -> tuple[Prepared, Values]:
+    """What `open_shift_id` asks."""
+    return _OPEN_SHIFT, {"of_operator": operator, "at_terminal": terminal}
+
+
+def asks_shifts_required() -> tuple[Prepared, Values]:
+    """What `shift_of_sale` asks when there is no shift."""
+    return _REQUIRED, {}
 
 
 def shift_of_sale(

@@ -85,18 +85,19 @@ def told_of_reversal(connection: Connection, result: VendResult) -> VendResult:
 
 def report(operation: str, result: VendResult) -> None:
     """One event for each answer: ids and quantities, never a token, a key or a name."""
-    event = log.bind(client=result.client, message_id=result.message_id)
+    told: dict[str, object] = {"client": result.client, "message_id": result.message_id}
     if result.receipt is not None:
         receipt = result.receipt
-        event = event.bind(
-            receipt_no=receipt.receipt_no,
-            meter=receipt.meter.number,
-            units=receipt.units,
-            test=list(receipt.test_marks),
-        )
+        told |= {
+            "receipt_no": receipt.receipt_no,
+            "meter": receipt.meter.number,
+            "units": receipt.units,
+            "test": list(receipt.test_marks),
+        }
     if result.fault is not None:
-        event = event.bind(code=result.fault.code)
-    event.info(f"{operation}.{_how(result)}")
+        told["code"] = result.fault.code
+    name = f"{operation}.{_how(result)}"
+    log.info(name, **told)
 
 
 def _how(result: VendResult) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, insert, select
 
-from storage.prepared import Prepared
+from storage.prepared import NextId, Prepared, Values
 from vending.receipts.receipt import KeyPart, MeterPart, ReceiptKind, SellerPart
 from vending.shop.meters import Meter, MeterKey
 from vending.shop.settings import Utility
@@ -18,6 +18,8 @@ _NEW_RECEIPT: Final = Prepared(
     insert(receipts).returning(receipts.c.receipt_no),
     [column.name for column in receipts.c if column.name != "receipt_no"],
 )
+_NUMBERED_RECEIPT: Final = Prepared(insert(receipts))
+NEXT_RECEIPT: Final = NextId("receipts", "receipt_no")
 _NEW_TOKEN: Final = Prepared(insert(tokens))
 _LAST_PURCHASE: Final = Prepared(
     select(receipts.c.issued_at)
@@ -69,28 +71,30 @@ def store_receipt(
 
     ``units`` are those of the tokens, unless they are given (a reversal takes units back).
     """
-    receipt_no: int = _NEW_RECEIPT.scalar(
-        connection,
-        {
-            "client": client,
-            "message_id": message_id,
-            "kind": kind.value,
-            "meter_id": meter.meter_id,
-            "issued_at": issued_at,
-            "tendered_minor": tendered_minor,
-            "change_minor": change_minor,
-            "units": sum(token.units for token in made) if units is None else units,
-            "transaction_id": transaction_id,
-            "tender": tender,
-            "resource": resource,
-            "operator": operator,
-            "terminal": terminal,
-            "vendor_id": vendor_id,
-            "shift_id": shift_id,
-            "reversed_receipt_no": reversed_receipt_no,
-            "tariff_version_id": tariff_version_id,
-        },
-    )
+    row = {
+        "client": client,
+        "message_id": message_id,
+        "kind": kind.value,
+        "meter_id": meter.meter_id,
+        "issued_at": issued_at,
+        "tendered_minor": tendered_minor,
+        "change_minor": change_minor,
+        "units": sum(token.units for token in made) if units is None else units,
+        "transaction_id": transaction_id,
+        "tender": tender,
+        "resource": resource,
+        "operator": operator,
+        "terminal": terminal,
+        "vendor_id": vendor_id,
+        "shift_id": shift_id,
+        "reversed_receipt_no": reversed_receipt_no,
+        "tariff_version_id": tariff_version_id,
+    }
+    receipt_no = NEXT_RECEIPT.take(connection)
+    if receipt_no is None:
+        receipt_no = int(_NEW_RECEIPT.scalar(connection, row))
+    else:
+        _NUMBERED_RECEIPT.run_by_the_end(connection, {"receipt_no": receipt_no, **row})
     for position, token in enumerate(made, 1):
         _NEW_TOKEN.run_by_the_end(
             connection,
@@ -112,8 +116,14 @@ def store_receipt(
 
 def last_purchase(connection: Connection, meter: Meter) -> datetime | None:
     """When credit was last sold to a meter."""
-    moment: datetime | None = _LAST_PURCHASE.scalar(connection, {"of_meter": meter.meter_id})
+    statement, values = asks_last_purchase(meter)
+    moment: datetime | None = statement.scalar(connection, values)
     return moment
+
+
+def asks_last_purchase(meter: Meter) -> tuple[Prepared, Values]:
+    """What `last_purchase` asks."""
+    return _LAST_PURCHASE, {"of_meter": meter.meter_id}
 
 
 def seller_part(
@@ -140,6 +150,7 @@ def meter_part(meter: Meter, new_key: MeterKey | None = None) -> MeterPart:
         key=key_part(meter.key),
         new_key=None if new_key is None else key_part(new_key),
         resource=meter.resource.value,
+        account=meter.account,
     )
 
 

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, select
 
-from storage.prepared import Prepared
+from storage.prepared import Prepared, Values
 from vending.receipts.receipt import Reason
 from vending.security.groups import KeyPolicy, KeyState
 from vending.security.tables import key_revisions, supply_groups
@@ -82,7 +82,8 @@ class KeyStanding:
 
 def key_standing(connection: Connection, meter: Meter, now: datetime) -> KeyStanding:
     """How a meter's key stands; one query."""
-    group = _GROUP.first(connection, {"in_meter": meter.key.krn, "of_group": meter.key.sgc})
+    statement, values = asks_group(meter)
+    group = statement.first(connection, values)
     outdated = (
         group is not None
         and group.state == KeyState.OUTDATED.value
@@ -97,6 +98,11 @@ def key_standing(connection: Connection, meter: Meter, now: datetime) -> KeyStan
         new_key=_due_key(meter, group, now) if outdated or ended else None,
         ends=_end(meter, group),
     )
+
+
+def asks_group(meter: Meter) -> tuple[Prepared, Values]:
+    """What `key_standing` asks."""
+    return _GROUP, {"in_meter": meter.key.krn, "of_group": meter.key.sgc}
 
 
 def key_to_change_to(meter: Meter, standing: KeyStanding, *, accepted: bool) -> MeterKey | None:

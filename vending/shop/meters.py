@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Select, bindparam, insert, select, update
 
-from storage.prepared import Prepared, together
+from storage.prepared import Prepared, Values, ask_ahead
 from vending.shop.faults import (
     InvalidSettingError,
     KeyTypeError,
@@ -23,7 +23,7 @@ from vending.shop.faults import (
 from vending.shop.resources import Resource, parse_resource
 from vending.shop.settings import require_line
 from vending.shop.tables import meter_keys, meters
-from vending.shop.values import require_text, require_whole
+from vending.shop.values import pan_of, require_text, require_whole
 from vending.sts import (
     BaseDate,
     EncryptionAlgorithm,
@@ -314,18 +314,24 @@ def find_meter(connection: Connection, number: str, *, lock: bool = False) -> Me
         UnknownMeterError: not registered.
     """
     pan = _pan(number)
-    if lock and connection.dialect.name == "postgresql":
-        # A statement of its own: what follows must see what the lock waited for.
-        _, found = together(connection, [(_LOCK, {"face": pan.drn}), (_FIND, {"face": pan.drn})])
-        row = found[0] if found else None
-    else:
-        row = _FIND.first(connection, {"face": pan.drn})
+    if lock:
+        ask_ahead(connection, asks_meter(number))
+    row = _FIND.first(connection, {"face": pan.drn})
     if row is None:
         raise UnknownMeterError(
             f"Meter {pan.drn} is not registered here: compare the number with the meter's face, "
             "or register it first."
         )
     return _meter(row)
+
+
+def asks_meter(number: str) -> list[tuple[Prepared, Values]]:
+    """What `find_meter` asks when it locks.
+
+    The lock is a statement of its own: what follows must see what the lock waited for.
+    """
+    face = {"face": _pan(number).drn}
+    return [(_LOCK, face), (_FIND, face)]
 
 
 def list_meters(connection: Connection, after: str, limit: int) -> list[Meter]:
@@ -377,13 +383,13 @@ def require_limits(minimum_minor: int | None, maximum_minor: int | None) -> None
 
 
 def _pan(number: str) -> MeterPan:
-    return MeterPan.from_drn(require_text("A meter number", number))
+    return pan_of(require_text("A meter number", number))
 
 
 def _meter(row: Any) -> Meter:
     return Meter(
         meter_id=row.meter_id,
-        pan=MeterPan.from_drn(row.number),
+        pan=pan_of(row.number),
         algorithm=EncryptionAlgorithm(row.algorithm),
         customer=row.customer,
         location=row.location,

@@ -22,8 +22,8 @@ from vending.shop.books import Tender
 from vending.shop.faults import OutcomeUnknownError, RequestFormatError, fault_of
 from vending.shop.meters import Meter, MeterKey
 from vending.shop.price import Quote
-from vending.shop.values import require_text, require_whole
-from vending.sts import AMOUNT_MAX, DecodedToken, MeterPan
+from vending.shop.values import pan_of, require_text, require_whole
+from vending.sts import AMOUNT_MAX, DecodedToken
 
 _KEY_TEXTS: Final = ("sgc", "tariff_index")
 _KEY_NUMBERS: Final = ("krn", "key_type", "base_year", "ken")
@@ -88,7 +88,7 @@ class VendRequest:
     def essence(self) -> dict[str, Any]:
         """What makes it the same request when it is repeated."""
         asked: dict[str, Any] = {
-            "meter": MeterPan.from_drn(self.meter).drn,
+            "meter": pan_of(self.meter).drn,
             "amount_minor": self.amount_minor,
             "tender": self.tender.value,
         }
@@ -138,7 +138,7 @@ class KeyChangeRequest:
 
     def essence(self) -> dict[str, Any]:
         """What makes it the same request when it is repeated."""
-        return {"meter": MeterPan.from_drn(self.meter).drn, **self.changes()}
+        return {"meter": pan_of(self.meter).drn, **self.changes()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,7 @@ def require_who(request: Any) -> None:
     require_ids(request)
     if not require_text("meter", request.meter).strip():
         raise RequestFormatError("meter must not be empty.")
-    MeterPan.from_drn(request.meter)
+    pan_of(request.meter)
 
 
 def require_ids(request: Any) -> None:

@@ -12,27 +12,31 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from storage import ledger
-from vending.cash.credit import moves_by, spend, vendor_of
-from vending.cash.drawer import shift_of_sale
+from storage.prepared import ask_ahead
+from vending.cash.credit import asks_vendor_of, moves_by, spend, vendor_of
+from vending.cash.drawer import asks_open_shift, asks_shifts_required, shift_of_sale
 from vending.price.dues import settle
 from vending.receipts.receipt import Receipt, ReceiptKind, TokenPart
 from vending.security.port import SecurityModule
 from vending.shop.books import moves_of
 from vending.shop.issue import (
+    NEXT_RECEIPT,
     MadeToken,
+    asks_last_purchase,
     last_purchase,
     meter_part,
     seller_part,
     store_receipt,
 )
 from vending.shop.key_change import begin_key_change, finish_key_change
-from vending.shop.key_policy import key_standing, key_to_change_to
+from vending.shop.key_policy import asks_group, key_standing, key_to_change_to
 from vending.shop.key_sale import credit_name, sale_messages
-from vending.shop.meters import find_meter
+from vending.shop.meters import asks_meter, find_meter
 from vending.shop.offer import make_offer, payment_part
 from vending.shop.requests import TrialVend, VendRequest
-from vending.shop.second_sale import ask_about_second
-from vending.shop.settings import Utility
+from vending.shop.second_sale import ask_about_second, asks_second
+from vending.shop.settings import Utility, asks_price
+from vending.shop.tids import asks_used_tids
 from vending.sts import TransferCredit
 
 
@@ -88,8 +92,27 @@ def sell_credit(
     Raises:
         VendingError: any refusal; nothing was written.
     """
+    ask_ahead(
+        connection,
+        [
+            *asks_meter(request.meter),
+            *([asks_vendor_of(request.terminal)] if request.terminal else ()),
+            asks_price(),
+            asks_open_shift(request.operator, request.terminal),
+            asks_shifts_required(),
+        ],
+    )
     seller = vendor_of(connection, request.terminal)
     held = find_meter(connection, request.meter, lock=True)
+    ask_ahead(
+        connection,
+        [
+            asks_second(held, request, now),
+            asks_group(held),
+            asks_used_tids(held),
+            asks_last_purchase(held),
+        ],
+    )
     ask_about_second(connection, held, request, utility, now)
     standing = key_standing(connection, held, now)
     new_key = key_to_change_to(held, standing, accepted=request.accept_key_change)
@@ -108,6 +131,7 @@ def sell_credit(
         tender=request.tender,
         lock=True,
     )
+    ask_ahead(connection, [ledger.NEXT_TRANSACTION.ahead(), NEXT_RECEIPT.ahead()])
     sold = offer.quote
     bought_before = last_purchase(connection, meter)
     content = TransferCredit(meter.resource.service, rnd, offer.tid, sold.units)

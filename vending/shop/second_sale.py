@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, exists, select
 
 from storage import audit
-from storage.prepared import Prepared
+from storage.prepared import Prepared, Values
 from vending.receipts.receipt import ReceiptKind
 from vending.shop.faults import DoubleSaleQuestionError
 from vending.shop.meters import Meter
@@ -23,6 +23,8 @@ from vending.shop.settings import Utility
 from vending.shop.tables import receipts
 
 _WINDOW_MAX: Final = timedelta(days=1)
+_CALENDAR_BEGINS: Final = datetime(1, 1, 2, tzinfo=UTC)
+"""A clock that is as wrong as that is refused later, with words."""
 _BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 _reversal = receipts.alias("reversal")
 _OF_METER: Final = (
@@ -58,15 +60,8 @@ def ask_about_second(
     Raises:
         DoubleSaleQuestionError: it looks like one, and nobody has answered yet.
     """
-    by_units = request.units is not None
-    latest = (_SAME_UNITS if by_units else _SAME_AMOUNT).first(
-        connection,
-        {
-            "of_meter": meter.meter_id,
-            "since": now - min(_WINDOW_MAX, now - _BEGINNING),
-            "amount": request.units if by_units else request.amount_minor,
-        },
-    )
+    statement, values = asks_second(meter, request, now)
+    latest = statement.first(connection, values)
     if latest is None:
         return
     if abs(now - latest.issued_at) >= rules_of(connection).double_sale_window:
@@ -79,6 +74,16 @@ def ask_about_second(
             "message id."
         )
     log_answer(connection, meter.number, request, "sale.second_confirmed", now)
+
+
+def asks_second(meter: Meter, request: VendRequest, now: datetime) -> tuple[Prepared, Values]:
+    """What `ask_about_second` asks."""
+    by_units = request.units is not None
+    return _SAME_UNITS if by_units else _SAME_AMOUNT, {
+        "of_meter": meter.meter_id,
+        "since": max(now, _CALENDAR_BEGINS) - _WINDOW_MAX,
+        "amount": request.units if by_units else request.amount_minor,
+    }
 
 
 def log_answer(

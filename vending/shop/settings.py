@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import Connection, func, insert, select
 
-from storage.prepared import Prepared
+from storage.prepared import Prepared, Values
 from vending.shop.books import open_books
 from vending.shop.faults import InvalidSettingError, NoPriceError
 from vending.shop.money import Currency
@@ -152,6 +152,11 @@ def last_price(connection: Connection) -> Price:
     """The price that was set last."""
     row = _LAST_PRICE.first(connection)
     return Price(row.per_kwh, row.tax_bp)
+
+
+def asks_price() -> tuple[Prepared, Values]:
+    """What `price_at` asks."""
+    return _LAST_PRICE, {}
 
 
 def price_at(connection: Connection, now: datetime) -> tuple[int, Price]:

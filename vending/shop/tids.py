@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, func, select, union_all
 
-from storage.prepared import Prepared
+from storage.prepared import Prepared, Values
 from vending.shop.faults import ClockBehindError
 from vending.shop.making import in_the_making
 from vending.shop.meters import Meter
@@ -46,6 +46,11 @@ def require_begun(base: BaseDate, now: datetime) -> None:
         )
 
 
+def asks_used_tids(meter: Meter) -> tuple[Prepared, Values]:
+    """What `due_tid` asks."""
+    return _LAST_USED, {"of_meter": meter.meter_id, "of_base_year": int(meter.key.base_date)}
+
+
 def due_tid(connection: Connection, meter: Meter, now: datetime) -> Tid:
     """The TID of the next token for a meter.  It is used when the token is stored, not before.
 
@@ -62,7 +67,8 @@ def due_tid(connection: Connection, meter: Meter, now: datetime) -> Tid:
     making = in_the_making()
     if making is not None and making.ordered_tid is not None:
         return Tid(making.ordered_tid)
-    used = _LAST_USED.rows(connection, {"of_meter": meter.meter_id, "of_base_year": int(base)})
+    statement, values = asks_used_tids(meter)
+    used = statement.rows(connection, values)
     tid = next_tid(now, base, max((row.tid for row in used if row.tid is not None), default=None))
     require_not_expired(tid, meter.key.ken)
     return tid

@@ -6,9 +6,11 @@ Money and counts are whole numbers, never floats; texts stand on one line; times
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from vending.shop.faults import RequestFormatError, ShopError
+from vending.sts import MeterPan
 
 TEXT_LENGTH_MAX: Final = 128
 _WHOLE_BITS: Final = 63
@@ -59,3 +61,13 @@ def require_moment(what: str, moment: datetime) -> datetime:
         return moment.astimezone(UTC)
     except OverflowError:
         raise RequestFormatError(f"{what} lies beyond the calendar of UTC.") from None
+
+
+@lru_cache(maxsize=4_096)
+def pan_of(number: str) -> MeterPan:
+    """The meter's number as the standard has it; a sale asks for it several times.
+
+    Raises:
+        CheckDigitError, InvalidValueError: not a meter number; names what is wrong.
+    """
+    return MeterPan.from_drn(number)
