@@ -20,7 +20,7 @@ UV_COMPILE = UV_CUSTOM_COMPILE_COMMAND='make lock' $(LOCK_VENV)/bin/uv --no-conf
 $(shell test -x $(BIN)/python || rm -rf .venv)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check check-format check-lint check-types check-imports check-dependencies \
+.PHONY: torture help demo test check check-format check-lint check-types check-imports check-dependencies \
 	check-errors errors format bench lock clean venv
 
 help: ## list the targets
@@ -57,6 +57,9 @@ errors: .venv/installed-dev ## make docs/errors.md from the code
 
 bench: .venv/installed-dev ## measure speed and memory
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+torture: .venv/installed-dev ## 100,000 vends under kill -9, repeats and races, then count (ARGS='--seed N')
+	@$(BIN)/python -m benchmarks.torture $(ARGS)
 
 lock: ## pin the dependencies of pyproject.toml anew (UPGRADE=1: newest versions)
 	@test -x $(LOCK_VENV)/bin/uv || $(PYTHON) -m venv $(LOCK_VENV)
