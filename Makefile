@@ -20,8 +20,8 @@ UV_COMPILE = UV_CUSTOM_COMPILE_COMMAND='make lock' $(LOCK_VENV)/bin/uv --no-conf
 $(shell test -x $(BIN)/python || rm -rf .venv)
 
 .DELETE_ON_ERROR:
-.PHONY: torture help demo test check check-format check-lint check-types check-imports check-dependencies \
-	check-errors errors format bench lock clean venv
+.PHONY: help demo test check check-format check-lint check-types check-imports check-dependencies \
+	check-errors errors format bench torture lock clean venv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' \

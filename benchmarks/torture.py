@@ -1,330 +1,344 @@
-"""A seeded run that does to a shop what a bad year does: ``make torture``.
+"""``python -m benchmarks.torture``: sell under kill -9, duplicates and clocks that jump; then count.
 
-Several tills sell at once.  Each request may be given to two of them at the same time, or again
-much later; tills are killed with SIGKILL in the middle of whatever they do, and what they had not
-answered is asked again.  Then everything is counted, from the database and not from what tills
-said:
+Several processes sell the same requests at the same time, each in an order of its own, and ask
+again for some; their clocks jump back and ahead; they are killed (SIGKILL) at random moments and
+begun anew.  In the end every request is asked once more, and what is in the database is held
+against what was answered: no TID twice, no token lost or doubled, every entry balanced, every
+answer the same for ever, a vendor's credit exactly what was paid in less what was sold.
 
-* every request has one answer, and all who asked were given the same bytes;
-* a request that was done has one receipt with one token, one that was refused has none;
-* no TID and no token twice; the TIDs of a meter only grow;
-* every transaction's transfers add up to its receipt's money, and the statement agrees.
-
-The seed is printed first; the same seed asks the same requests in the same order.
+What is asked follows from the seed, which is printed; when the processes are killed depends on
+the machine, too.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import logging
+import os
 import random
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
-from rich.console import Console
-from rich.progress import Progress, TimeRemainingColumn
-from sqlalchemy import text
+import structlog
+from sqlalchemy import Engine, text
 
-from storage.engine import open_engine
-from vending import Currency, NewMeter, Price, Shop, Utility
-from vending.sts import make_drn
+from storage.engine import open_engine, reading, writing
+from vending import Currency, NewMeter, Price, PublicTestKeys, Shop, Utility, VendRequest
+from vending.cash.credit import available_minor, credit_vendor
+from vending.shop.requests import Outcome
+from vending.sts import TransferCredit, make_drn
 
+_METERS: Final = 60
+_TERMINALS: Final = 6
+_CREDIT_MINOR: Final = 10**11
+_PIECE: Final = 2_000
+_WORKERS: Final = 4
+_LIVES_S: Final = (0.3, 4.0)
+_JUMPS_MIN: Final = (0, 0, 0, -1, -90, -3_000, 1, 45, 2_000)
+_REFUSED_EVERY: Final = 97
 _ROOT: Final = Path(__file__).parent.parent
-_AT_ONCE: Final = 8
-"""Requests that a till has been given and has not answered."""
-_TWICE: Final = 0.05
-"""How many requests are given to two tills at the same time."""
-_AGAIN: Final = 0.05
-"""How many are asked again later."""
-_REFUSED: Final = 0.03
-"""How many ask for more than is sold."""
-_TOO_MUCH: Final = 10**9 + 1
-_STALLED_S: Final = 120.0
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One request."""
-
-    client: str
-    message_id: str
-    meter: str
-    amount_minor: int
-
-    def line(self) -> str:
-        """As a till reads it."""
-        return f"{self.client} {self.message_id} {self.meter} {self.amount_minor}\n"
+class TortureError(Exception):
+    """Something does not hold."""
 
 
-@dataclass(slots=True)
-class Found:
-    """What a run did, and what is wrong with it: nothing, one hopes."""
+@dataclass
+class Witness:
+    """What was answered, as the workers told it before they died."""
 
     seed: int
-    requests: int = 0
-    done: int = 0
-    refused: int = 0
+    answers: dict[int, str] = field(default_factory=dict)
+    """The hash of each request's answer."""
     kills: int = 0
-    repeats: int = 0
-    seconds: float = 0.0
-    faults: list[str] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-
-class _Till:
-    """A process, and what it was given."""
-
-    def __init__(self, url: str, answered: Callable[[str, str, str], None]) -> None:
-        self.open: dict[str, Ask] = {}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.torture_till", url],
-            cwd=_ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self._answered = answered
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def give(self, ask: Ask) -> bool:
-        """Hand a request over; False when the till is dead."""
-        assert self._process.stdin is not None
-        self.open[ask.message_id] = ask
-        try:
-            self._process.stdin.write(ask.line())
-            self._process.stdin.flush()
-        except OSError:
-            return False
-        return True
-
-    def kill(self) -> Iterable[Ask]:
-        """SIGKILL; gives what was not answered."""
-        self._process.kill()
-        self._process.wait()
-        self._reader.join()
-        return list(self.open.values())
-
-    def end(self) -> None:
-        """Let it finish."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(timeout=60)
-        self._reader.join()
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            words = line.split()
-            if len(words) == 3 and line.endswith("\n"):
-                self._answered(words[0], words[1], words[2])
-                self.open.pop(words[0], None)
-
-
-class Torture:
-    """One run.
-
-    Args:
-        url: an empty database.
-        vends: how many different requests.
-        seed: of everything that is drawn.
-        tills: how many processes.
-        kill_every: a till is killed after about so many requests.
-        meters: how many meters they are for.
-    """
-
-    def __init__(
-        self, url: str, *, vends: int, seed: int, tills: int, kill_every: int, meters: int
-    ) -> None:
-        self._url = url
-        self._random = random.Random(seed)
-        self._vends, self._tills_wanted, self._kill_every = vends, tills, kill_every
-        self._answers: dict[str, set[tuple[str, str]]] = {}
-        self._lock = threading.Lock()
-        self._numbers = [make_drn("07", f"{serial:08d}") for serial in range(meters)]
-        self.found = Found(seed)
-
-    def run(self, progress: Callable[[int], None]) -> Found:
-        """Sell, kill, count."""
-        self._make_shop()
-        began = time.monotonic()
-        tills = [self._till() for _ in range(self._tills_wanted)]
-        try:
-            self._sell(tills, progress)
-        finally:
-            for till in tills:
-                till.kill()
-        self.found.seconds = time.monotonic() - began
-        self._count()
-        return self.found
-
-    def _make_shop(self) -> None:
-        utility = Utility("Torture", Currency.named("USD"))
-        with Shop.create(self._url, utility, Price(per_kwh=25_000, tax_bp=1_600)) as shop:
-            for number in self._numbers:
-                shop.add_meter(NewMeter(number))
-
-    def _till(self) -> _Till:
-        return _Till(self._url, self._answered)
-
-    def _answered(self, message_id: str, digest: str, outcome: str) -> None:
+    def told(self, number: int, sha256: str) -> None:
+        """An answer that was given once is the same for ever."""
         with self._lock:
-            self._answers.setdefault(message_id, set()).add((digest, outcome))
-
-    def _asks(self) -> Iterable[Ask]:
-        for number in range(self._vends):
-            refused = self._random.random() < _REFUSED
-            amount = _TOO_MUCH if refused else self._random.randrange(500, 50_000)
-            meter = self._random.choice(self._numbers)
-            yield Ask(f"client-{number % 7}", f"m{number}", meter, amount)
-
-    def _sell(self, tills: list[_Till], progress: Callable[[int], None]) -> None:
-        waiting = deque(self._asks())
-        later: deque[Ask] = deque()
-        given, last_change = 0, time.monotonic()
-        known = 0
-        while waiting or later or any(till.open for till in tills):
-            if not waiting and later:
-                waiting, later = later, waiting
-            place = self._free(tills)
-            if place is None or not waiting:
-                time.sleep(0.0005)
-            else:
-                ask = waiting.popleft()
-                given += 1
-                if not tills[place].give(ask):
-                    self._replace(tills, place, waiting)
-                if ask.message_id not in self._answers:
-                    self._maybe_repeat(ask, tills, place, later)
-                if self._random.randrange(self._kill_every) == 0:
-                    self.found.kills += 1
-                    self._replace(tills, self._random.randrange(len(tills)), waiting)
-            if len(self._answers) != known:
-                known, last_change = len(self._answers), time.monotonic()
-                progress(known)
-            elif time.monotonic() - last_change > _STALLED_S and not waiting:
-                self.found.faults.append(f"no answer for {_STALLED_S:.0f} s")
-                return
-
-    def _free(self, tills: list[_Till]) -> int | None:
-        place = min(range(len(tills)), key=lambda place: len(tills[place].open))
-        return place if len(tills[place].open) < _AT_ONCE else None
-
-    def _maybe_repeat(self, ask: Ask, tills: list[_Till], place: int, later: deque[Ask]) -> None:
-        drawn = self._random.random()
-        if drawn < _TWICE:
-            self.found.repeats += 1
-            tills[(place + 1) % len(tills)].give(ask)
-        elif drawn < _TWICE + _AGAIN:
-            self.found.repeats += 1
-            later.append(ask)
-
-    def _replace(self, tills: list[_Till], place: int, waiting: deque[Ask]) -> None:
-        waiting.extendleft(tills[place].kill())
-        tills[place] = self._till()
-
-    def _count(self) -> None:
-        found = self.found
-        found.requests = len(self._answers)
-        outcomes = Counter(outcome for each in self._answers.values() for _, outcome in each)
-        found.done, found.refused = outcomes["done"], outcomes["failed"]
-        self._check(len(self._answers) == self._vends, "requests without an answer")
-        torn = [name for name, each in self._answers.items() if len(each) != 1]
-        self._check(not torn, f"different answers under one id: {torn[:5]}")
-        self._check(not outcomes["unknown"], "unknown outcomes")
-        engine = open_engine(self._url)
-        with engine.connect() as connection:
-            for name, query, wanted in (
-                ("requests", "SELECT count(*) FROM requests", self._vends),
-                ("open requests", "SELECT count(*) FROM requests WHERE outcome IS NULL", 0),
-                ("receipts", "SELECT count(*) FROM receipts", found.done),
-                ("tokens", "SELECT count(*) FROM tokens", found.done),
-                ("different tokens", "SELECT count(DISTINCT digits) FROM tokens", found.done),
-                (
-                    "different TIDs",
-                    "SELECT count(*) FROM (SELECT DISTINCT meter_id, base_year, tid FROM tokens) t",
-                    found.done,
-                ),
-                (
-                    "TIDs that went back",
-                    (
-                        "SELECT count(*) FROM tokens a JOIN tokens b ON a.meter_id = b.meter_id "
-                        "AND a.receipt_no < b.receipt_no AND a.tid >= b.tid"
-                    ),
-                    0,
-                ),
-                (
-                    "receipts whose money is not in the ledger",
-                    (
-                        "SELECT count(*) FROM receipts r WHERE r.tendered_minor <> (SELECT "
-                        "coalesce(sum(t.amount_minor), 0) FROM transfers t "
-                        "WHERE t.transaction_id = r.transaction_id AND t.debit_account = 'tender.cash')"
-                    ),
-                    0,
-                ),
-                (
-                    "transactions without a receipt",
-                    (
-                        "SELECT count(*) FROM ledger_transactions WHERE transaction_id NOT IN "
-                        "(SELECT transaction_id FROM receipts WHERE transaction_id IS NOT NULL)"
-                    ),
-                    0,
-                ),
-            ):
-                counted = connection.scalar(text(query))
-                self._check(counted == wanted, f"{name}: {counted}, not {wanted}")
-        engine.dispose()
-        with Shop.open(self._url) as shop:
-            self._check(shop.statement().agrees, "receipts, tokens and ledger disagree")
-            self._check(shop.audit.verify().broken is None, "the audit trail is broken")
-
-    def _check(self, good: bool, fault: str) -> None:
-        if not good:
-            self.found.faults.append(fault)
+            if self.answers.setdefault(number, sha256) != sha256:
+                raise TortureError(f"Request {number} was answered in two ways (seed {self.seed}).")
 
 
-@click.command()
-@click.option("--vends", type=click.IntRange(1), default=100_000, show_default=True)
-@click.option("--seed", type=int, help="Of an earlier run. [default: drawn]")
-@click.option("--tills", type=click.IntRange(2, 64), default=4, show_default=True)
-@click.option("--kill-every", type=click.IntRange(2), default=2_000, show_default=True)
-@click.option("--meters", type=click.IntRange(1), default=500, show_default=True)
-@click.option("--database", metavar="URL", help="An empty one. [default: a temporary SQLite file]")
-def main(
-    vends: int, seed: int | None, tills: int, kill_every: int, meters: int, database: str | None
-) -> None:
-    """Sell under kills, repeats and races, and count; exit status 1 when anything is wrong."""
-    seed = random.SystemRandom().randrange(2**32) if seed is None else seed
-    console = Console(highlight=False)
-    console.print(f"seed {seed}")
-    with tempfile.TemporaryDirectory(prefix="meterhouse-torture-") as folder:
-        run = Torture(
-            database or f"sqlite:///{folder}/shop.db",
-            vends=vends,
-            seed=seed,
-            tills=tills,
-            kill_every=kill_every,
-            meters=meters,
-        )
-        columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True)) as bar:
-            task = bar.add_task("Vends", total=vends)
-            found = run.run(lambda known: bar.update(task, completed=known))
-    console.print(
-        f"{found.requests:,} requests in {found.seconds:,.0f} s: {found.done:,} sold, "
-        f"{found.refused:,} refused; {found.repeats:,} asked twice, {found.kills} tills killed"
+def request_of(seed: int, number: int) -> VendRequest:
+    """The request of a number; one in many is below the smallest sale."""
+    chance = random.Random(f"{seed} {number}")
+    amount = 1 if number % _REFUSED_EVERY == 0 else chance.randrange(500, 50_000)
+    return VendRequest(
+        f"client-{number % 3}",
+        f"m{number}",
+        meter_number(chance.randrange(_METERS)),
+        amount,
+        terminal=chance.choice(["", *(f"terminal-{n}" for n in range(_TERMINALS))]),
+        confirmed_second=True,
     )
-    for fault in found.faults:
-        console.print(f"WRONG  {fault}  (seed {seed})", style="red")
-    if found.faults:
-        raise SystemExit(1)
-    console.print("No TID twice, no token lost or doubled, every entry balanced.")
+
+
+def meter_number(serial: int) -> str:
+    """The number of a meter."""
+    return make_drn("07", f"{serial + 1:08d}")
+
+
+def make_shop(url: str) -> int:
+    """A shop with meters, and a vendor with terminals and credit; gives the vendor."""
+    utility = Utility(name="Torture", currency=Currency.named("ZAR"), minimum_minor=500)
+    begin = datetime.now(UTC) - timedelta(days=30)
+    with Shop.create(
+        url, utility, Price(250_000, 1_500), security=PublicTestKeys(), now=lambda: begin
+    ) as shop:
+        for serial in range(_METERS):
+            shop.add_meter(NewMeter(meter_number(serial)))
+        with writing(shop._house.engine) as connection:
+            connection.execute(
+                text(
+                    "INSERT INTO vendors (vendor_id, name, prepaid, added_at) "
+                    "SELECT 1, 'Spaza', 1, set_at FROM prices"
+                )
+            )
+            for number in range(_TERMINALS):
+                connection.execute(
+                    text(
+                        "INSERT INTO terminals (name, vendor_id, added_at) "
+                        f"SELECT 'terminal-{number}', 1, set_at FROM prices"
+                    )
+                )
+            credit_vendor(connection, 1, _CREDIT_MINOR)
+    return 1
+
+
+# --- a worker -------------------------------------------------------------------------------
+
+
+def work(url: str, seed: int, order: int, first: int, end: int) -> None:
+    """Sell the requests of a piece in an order of its own, telling each answer at once."""
+    _quiet()
+    chance = random.Random(f"{seed} {order} {os.getpid()}")
+    numbers = list(range(first, end))
+    chance.shuffle(numbers)
+
+    def clock() -> datetime:
+        return datetime.now(UTC) + timedelta(minutes=chance.choice(_JUMPS_MIN))
+
+    with Shop.open(url, now=clock, security=PublicTestKeys()) as shop:
+        for number in numbers:
+            for _ in range(chance.choice((1, 1, 1, 2))):
+                response = shop.vend(request_of(seed, number)).response
+                told = f"{number} {hashlib.sha256(response).hexdigest()}\n"
+                os.write(1, told.encode())
+
+
+# --- the run --------------------------------------------------------------------------------
+
+
+def run(url: str, vends: int, seed: int, workers: int = _WORKERS) -> Witness:
+    """Sell so many requests; gives what was told."""
+    witness = Witness(seed)
+    for first in range(0, vends, _PIECE):
+        end = min(first + _PIECE, vends)
+        faults: list[BaseException] = []
+        threads = [
+            threading.Thread(target=_keep_alive, args=(url, witness, order, first, end, faults))
+            for order in range(workers)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if faults:
+            raise faults[0]
+    return witness
+
+
+def _keep_alive(
+    url: str, witness: Witness, order: int, first: int, end: int, faults: list[BaseException]
+) -> None:
+    """Begin a worker, kill it after a while, begin it anew, until all is answered."""
+    chance = random.Random(f"{witness.seed} {order} {first}")
+    try:
+        while any(number not in witness.answers for number in range(first, end)):
+            _live_once(url, witness, order, first, end, chance.uniform(*_LIVES_S))
+    except BaseException as fault:  # the run's thread raises it
+        faults.append(fault)
+
+
+def _live_once(
+    url: str, witness: Witness, order: int, first: int, end: int, seconds: float
+) -> None:
+    arguments = [url, str(witness.seed), str(order), str(first), str(end)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.torture", "worker", *arguments],
+        cwd=_ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    line = process.stdout.readline()  # it sells: from here on it may die
+    killer = threading.Timer(seconds, process.kill)
+    killer.start()
+    while line.endswith("\n"):
+        number, sha256 = line.split()
+        witness.told(int(number), sha256)
+        line = process.stdout.readline()
+    errors = process.stderr.read()
+    code = process.wait()
+    killer.cancel()
+    process.stdout.close()
+    process.stderr.close()
+    if code == -9:
+        witness.kills += 1
+    elif code:
+        raise TortureError(f"A worker failed (seed {witness.seed}):\n{errors}")
+
+
+# --- the count ------------------------------------------------------------------------------
+
+
+def require_sound(url: str, witness: Witness, vends: int, vendor_id: int) -> dict[str, int]:
+    """Hold the database against what was told; gives what was counted.
+
+    Raises:
+        TortureError: names what does not hold, and the seed.
+    """
+    _ask_all_again(url, witness, vends)
+    engine = open_engine(url)
+    try:
+        counted = _counted(engine, url, vends, vendor_id)
+    finally:
+        engine.dispose()
+    broken = {name: number for name, number in counted.items() if name.startswith("!") and number}
+    if broken:
+        raise TortureError(f"Seed {witness.seed}: {broken}.")
+    return counted
+
+
+def _ask_all_again(url: str, witness: Witness, vends: int) -> None:
+    with Shop.open(url, security=PublicTestKeys()) as shop:
+        for number in range(vends):
+            result = shop.vend(request_of(witness.seed, number))
+            if result.outcome is Outcome.UNKNOWN or not result.replayed:
+                raise TortureError(f"Request {number} was lost (seed {witness.seed}).")
+            witness.told(number, hashlib.sha256(result.response).hexdigest())
+
+
+def _counted(engine: Engine, url: str, vends: int, vendor_id: int) -> dict[str, int]:
+    with reading(engine) as connection:
+        answers = connection.execute(text("SELECT outcome, response FROM requests")).all()
+        tokens = connection.execute(
+            text("SELECT meter_id, tid, digits, units, receipt_no FROM tokens ORDER BY receipt_no")
+        ).all()
+        unbalanced = connection.scalar(
+            text(
+                "SELECT count(*) FROM receipts WHERE tendered_minor <> (SELECT "
+                "coalesce(sum(amount_minor), 0) FROM transfers WHERE transfers.transaction_id = "
+                "receipts.transaction_id AND (debit_account LIKE 'tender.%' "
+                "OR debit_account LIKE 'vendor.%'))"
+            )
+        )
+        entries = connection.scalar(
+            text(
+                "SELECT count(*) FROM ledger_transactions WHERE NOT EXISTS (SELECT 1 FROM receipts "
+                "WHERE receipts.transaction_id = ledger_transactions.transaction_id)"
+            )
+        )
+        sold = connection.scalar(
+            text(
+                "SELECT coalesce(sum(tendered_minor - change_minor), 0) FROM receipts "
+                f"WHERE vendor_id = {int(vendor_id)}"
+            )
+        )
+    with writing(engine) as connection:
+        left = available_minor(connection, vendor_id)
+    done = [json.loads(bytes(row.response)) for row in answers if row.outcome == "done"]
+    given = Counter(token["digits"] for answer in done for token in answer["receipt"]["tokens"])
+    stored = Counter(row.digits for row in tokens)
+    with Shop.open(url, security=PublicTestKeys()) as shop:
+        agrees = shop.statement().agrees
+        unreadable = sum(1 for row in _unreadable(shop, tokens))
+    return {
+        "requests": len(answers),
+        "tokens": len(tokens),
+        "! requests lost": vends - len(answers),
+        "! repeated TIDs": len(tokens) - len({(row.meter_id, row.tid) for row in tokens}),
+        "! tokens lost": sum((given - stored).values()),
+        "! tokens nobody got": sum((stored - given).values()),
+        "! tokens doubled": len(tokens) - len(done),
+        "! tokens that no meter reads": unreadable,
+        "! receipts whose entries do not balance": int(unbalanced or 0),
+        "! entries without a receipt": int(entries or 0),
+        "! credit lost or won": left + int(sold or 0) - _CREDIT_MINOR,
+        "! statement does not agree": int(not agrees),
+    }
+
+
+def _unreadable(shop: Shop, tokens: Any) -> Iterator[Any]:
+    keys = PublicTestKeys()
+    of = {
+        meter.meter_id: meter.attributes()
+        for meter in (shop.meter(meter_number(serial)) for serial in range(_METERS))
+    }
+    for row in tokens:
+        content = keys.read_token(row.digits, of[row.meter_id]).content
+        same = isinstance(content, TransferCredit) and (content.tid, content.amount) == (
+            row.tid,
+            row.units,
+        )
+        if not same:
+            yield row
+
+
+def _quiet() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+
+
+@click.group(invoke_without_command=True)
+@click.option("--vends", default=100_000, show_default=True, type=click.IntRange(1))
+@click.option("--seed", type=int, help="Of an earlier run; a new one if not given.")
+@click.option("--database", help="An empty PostgreSQL database; a SQLite file if not given.")
+@click.option("--workers", default=_WORKERS, show_default=True, type=click.IntRange(1))
+@click.pass_context
+def main(
+    context: click.Context, vends: int, seed: int | None, database: str | None, workers: int
+) -> None:
+    """Torture a shop, then count."""
+    if context.invoked_subcommand is not None:
+        return
+    _quiet()
+    seed = random.SystemRandom().randrange(1 << 32) if seed is None else seed
+    click.echo(f"seed {seed}")
+    with tempfile.TemporaryDirectory(prefix="meterhouse-torture-") as folder:
+        url = database or f"sqlite:///{folder}/shop.db"
+        vendor_id = make_shop(url)
+        start = time.perf_counter()
+        witness = run(url, vends, seed, workers)
+        seconds = time.perf_counter() - start
+        counted = require_sound(url, witness, vends, vendor_id)
+    click.echo(f"{vends:,} requests in {seconds:,.0f} s, {witness.kills} processes killed")
+    for name, number in counted.items():
+        click.echo(f"{name.removeprefix('! '):42} {number:>10,}")
+
+
+@main.command("worker", hidden=True)
+@click.argument("url")
+@click.argument("seed", type=int)
+@click.argument("order", type=int)
+@click.argument("first", type=int)
+@click.argument("end", type=int)
+def _worker(url: str, seed: int, order: int, first: int, end: int) -> None:
+    work(url, seed, order, first, end)
 
 
 if __name__ == "__main__":
