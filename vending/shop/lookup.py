@@ -17,8 +17,9 @@ from vending.errors import VendingError
 from vending.people.actor import Permission
 from vending.price.debts import Debt, debts_of
 from vending.receipts.receipt import ReceiptKind
+from vending.security.groups import KeyPolicy
 from vending.shop.by_units import limits_of
-from vending.shop.faults import RequestFormatError
+from vending.shop.faults import KeyChangeRequiredError, RequestFormatError
 from vending.shop.giveout import require_supplied
 from vending.shop.giving import free_basic_due
 from vending.shop.house import House
@@ -149,6 +150,10 @@ def _standing(connection: Connection, house: House, meter: Meter, now: datetime)
 def _refusal(connection: Connection, meter: Meter, now: datetime) -> VendingError | None:
     try:
         require_supplied(connection, meter, now)
+    except KeyChangeRequiredError as fault:
+        key = key_standing(connection, meter, now)
+        with_the_sale = key.policy is not KeyPolicy.FAULT and key.new_key is not None
+        return None if with_the_sale else fault
     except VendingError as fault:
         return fault
     return None
