@@ -1,4 +1,4 @@
-"""``python -m benchmarks.torture``: sell under kill -9, duplicates and clocks that jump; then count.
+"""``python -m benchmarks.torture``: sell under kill -9, with duplicates, by clocks that jump; count.
 
 Several processes sell the same requests at the same time, each in an order of its own, and ask
 again for some; their clocks jump back and ahead; they are killed (SIGKILL) at random moments and
@@ -24,7 +24,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -147,7 +146,7 @@ def run(url: str, vends: int, seed: int, workers: int = _WORKERS) -> Witness:
     witness = Witness(seed)
     for first in range(0, vends, _PIECE):
         end = min(first + _PIECE, vends)
-        faults: list[BaseException] = []
+        faults: list[Exception] = []
         threads = [
             threading.Thread(target=_keep_alive, args=(url, witness, order, first, end, faults))
             for order in range(workers)
@@ -162,14 +161,14 @@ def run(url: str, vends: int, seed: int, workers: int = _WORKERS) -> Witness:
 
 
 def _keep_alive(
-    url: str, witness: Witness, order: int, first: int, end: int, faults: list[BaseException]
+    url: str, witness: Witness, order: int, first: int, end: int, faults: list[Exception]
 ) -> None:
     """Begin a worker, kill it after a while, begin it anew, until all is answered."""
     chance = random.Random(f"{witness.seed} {order} {first}")
     try:
         while any(number not in witness.answers for number in range(first, end)):
             _live_once(url, witness, order, first, end, chance.uniform(*_LIVES_S))
-    except BaseException as fault:  # the run's thread raises it
+    except (TortureError, OSError, ValueError) as fault:  # the run raises it
         faults.append(fault)
 
 
