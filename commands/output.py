@@ -16,9 +16,10 @@ from rich.console import Console
 from protocols.errors import LocalProtocolError, ProtocolError
 from vending.errors import FaultFamily
 
-console: Final = Console(highlight=False)
+# Names of people and shops go through these: no brackets or colons in them are ever markup.
+console: Final = Console(highlight=False, markup=False, emoji=False)
 """For people, on standard output."""
-error_console: Final = Console(stderr=True, highlight=False)
+error_console: Final = Console(stderr=True, highlight=False, markup=False, emoji=False)
 """For people, on standard error."""
 
 EXIT_CHECK_FAILED: Final = 1
@@ -109,7 +110,8 @@ def report_fault(fault: Fault, *, as_json: bool) -> int:
     if as_json:
         print_json(fault_object(fault))
     else:
-        error_console.print(f"[red]error[/red] [dim]{fault.code}[/dim]  ", end="")
+        error_console.print("error ", style="red", end="")
+        error_console.print(f"{fault.code}  ", style="dim", end="")
         error_console.print(str(fault), markup=False, soft_wrap=True)
     return exit_status(fault)
 

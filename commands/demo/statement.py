@@ -183,11 +183,13 @@ def print_statement(
     )
     if wrong:
         for line in wrong:
-            console.print(f"[bold red]DISAGREES[/bold red] {line}", soft_wrap=True)
+            console.print("DISAGREES ", style="bold red", end="")
+            console.print(line, soft_wrap=True)
     else:
         console.print(
             "[bold green]All agree[/bold green], to the watt-second and the cent, "
-            "from six separate counts."
+            "from six separate counts.",
+            markup=True,
         )
 
 
