@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,11 +24,14 @@ from sqlalchemy import (
 
 from vending.campaigns.faults import UnknownCampaignError
 from vending.campaigns.tables import campaign_meters, campaigns
-from vending.shop.requests import canonical_json
+from vending.shop.requests import KeyChangeRequest, canonical_json
 from vending.shop.tables import key_changes, meter_keys, meters
+from vending.shop.values import pan_of
 
 SELECTING: Final = ("sgc", "krn", "key_type", "tariff_index", "base_year")
 """By what meters are chosen: the key that they have."""
+_CLIENT: Final = "campaign-"
+_CLIENT_FORM: Final = re.compile(_CLIENT + "([1-9][0-9]{0,17})")
 
 
 class CampaignState(StrEnum):
@@ -78,7 +82,7 @@ class Campaign:
     @property
     def client(self) -> str:
         """Whose message ids its requests are."""
-        return f"campaign-{self.campaign_id}"
+        return f"{_CLIENT}{self.campaign_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +233,36 @@ def wait_again(connection: Connection, campaign_id: int) -> int:
         .values(state=MeterState.WAITING.value, attempt=campaign_meters.c.attempt + 1, fault=None)
     )
     return again.rowcount
+
+
+def covering_campaign(connection: Connection, request: KeyChangeRequest) -> str | None:
+    """The campaign that a key change belongs to: two people have approved it for exactly this
+    meter and these changes.
+
+    It is looked up, not believed: whatever the request says, the meter must have been chosen,
+    wait under this very message id, and get what the campaign changes.
+
+    Returns:
+        The campaign's name; None when no campaign covers the request.
+    """
+    own = _CLIENT_FORM.fullmatch(request.client)
+    if own is None:
+        return None
+    row = connection.execute(
+        select(campaigns.c.name, campaigns.c.changes, campaign_meters.c.attempt, meters.c.number)
+        .select_from(campaign_meters.join(campaigns).join(meters))
+        .where(
+            campaigns.c.state == CampaignState.OPEN.value,
+            campaigns.c.campaign_id == int(own[1]),
+            meters.c.number == pan_of(request.meter).drn,
+            campaign_meters.c.state == MeterState.WAITING.value,
+        )
+    ).one_or_none()
+    if row is None or json.loads(row.changes) != request.changes():
+        return None
+    if request.message_id != f"{row.number}/{row.attempt}":
+        return None
+    return str(row.name)
 
 
 def set_state(connection: Connection, campaign_id: int, state: CampaignState) -> None:

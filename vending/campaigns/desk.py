@@ -51,7 +51,8 @@ class CampaignDesk:
 
     house: House
     key_change: Callable[[KeyChangeRequest], VendResult]
-    """The shop's own: a campaign has no second way of making tokens."""
+    """The shop's own, without the permission for single key changes: a campaign has no second
+    way of making tokens, and `covering_campaign` says which of them its approval covers."""
 
     def prepare(
         self,
@@ -94,7 +95,7 @@ class CampaignDesk:
         with self.house.writing() as connection:
             if connection.scalar(select(campaigns.c.name).where(campaigns.c.name == name)):
                 raise CampaignExistsError(f"There is a campaign {name!r} already.")
-            use_approval(
+            approval = use_approval(
                 connection,
                 Act.CAMPAIGN,
                 plan(name, selection, changes),
@@ -114,7 +115,9 @@ class CampaignDesk:
             made = find_campaign(connection, name)
             if not made.meters:
                 raise CampaignEmptyError("No meter has such a key: nothing was prepared.")
-            _record(connection, now, who, "campaign.prepared", name, f"{made.meters} meters")
+            by = "nobody signed in" if approval is None else f"approval {approval}"
+            detail = f"{made.meters} meters, {by}"
+            _record(connection, now, who, "campaign.prepared", name, detail)
             return made
 
     def run(
@@ -127,7 +130,8 @@ class CampaignDesk:
     ) -> Campaign:
         """Make the tokens of every meter that waits; run it again after whatever cut it off.
 
-        Each meter's key change is a request of its own, under a message id that is the same
+        The approval with which it was prepared covers every meter of it, and nothing else: no
+        meter needs one of its own.  Each meter's key change is a request of its own, under a message id that is the same
         whoever runs the campaign and however often: none is made twice.  Several programs may
         run one campaign at once.
 
@@ -139,7 +143,7 @@ class CampaignDesk:
             stop: asked before each meter whether to stop here, for now.
 
         Raises:
-            PermissionDeniedError: the actor may not run campaigns, or make key changes.
+            PermissionDeniedError: the actor may not run campaigns.
             UnknownCampaignError, CampaignStateError: there is none, or it was cancelled.
             ShopSystemError: the installation is at fault; run it again.
         """
@@ -247,16 +251,15 @@ class CampaignDesk:
                 note_answers(connection, campaign.campaign_id, answers)
 
     def _ask(self, campaign: Campaign, due: DueMeter, who: str) -> MeterAnswer:
-        result = self.key_change(
-            KeyChangeRequest(
-                client=campaign.client,
-                message_id=due.message_id,
-                meter=due.number,
-                reason=campaign.reason,
-                operator=who,
-                **campaign.changes,
-            )
+        request = KeyChangeRequest(
+            client=campaign.client,
+            message_id=due.message_id,
+            meter=due.number,
+            reason=campaign.reason,
+            operator=who,
+            **campaign.changes,
         )
+        result = self.key_change(self.house.signed(request))
         if isinstance(result.fault, OutcomeUnknownError):
             raise result.fault
         if result.receipt is not None:

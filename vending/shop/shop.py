@@ -14,6 +14,7 @@ import vending.shop.tables_all  # noqa: F401 - the metadata must be whole
 from storage import audit
 from storage.engine import open_engine, reading, writing
 from storage.migrate import create_schema, require_current, require_ours, upgrade_schema
+from vending.campaigns.campaign import covering_campaign
 from vending.campaigns.desk import CampaignDesk
 from vending.cash.bank.bank_desk import BankDesk
 from vending.cash.batch_desk import BatchDesk
@@ -258,7 +259,7 @@ class Shop:
     @property
     def campaigns(self) -> CampaignDesk:
         """Key changes of whole supply groups."""
-        return CampaignDesk(self._house, self.key_change)
+        return CampaignDesk(self._house, self._change_key)
 
     # --- meters ---------------------------------------------------------------------------
 
@@ -479,7 +480,8 @@ class Shop:
         now = self._house.now()
 
         def work(connection: Connection, at: datetime = now) -> Receipt:
-            if request.moves_money:
+            campaign = covering_campaign(connection, request)
+            if request.moves_money and campaign is None:
                 actor = self._house.current_actor()
                 essence = request.essence()
                 use_approval(connection, Act.KEY_CHANGE, essence, actor, at, subject=request.meter)
@@ -492,7 +494,7 @@ class Shop:
                 actor=request.operator,
                 action="key_change.issued",
                 subject=receipt.meter.number,
-                detail=request.reason,
+                detail=_of_campaign(campaign, request.reason),
             )
             return receipt
 
@@ -676,6 +678,10 @@ class Shop:
         work: Callable[..., Receipt],
     ) -> VendResult:
         return answer(self._house, question, now, work, work_at=work)
+
+
+def _of_campaign(campaign: str | None, reason: str) -> str:
+    return reason if campaign is None else f"campaign {campaign}: {reason}"
 
 
 def upgrade(url: str) -> None:
