@@ -112,6 +112,7 @@ def unknown(ctx: click.Context, csv_file: Any, database: str, as_json: bool) -> 
                 f"{each.operation}  reserved {money.text(each.reserved_minor)}",
                 markup=False,
             )
+        console.print("To finish them, or give them up: meterhouse vend recover")
     ctx.exit(EXIT_CHECK_FAILED if found else 0)
 
 

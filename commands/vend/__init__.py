@@ -13,6 +13,7 @@ from commands.vend.group import TillGroup
 from commands.vend.key_change import key_change
 from commands.vend.pay import pay
 from commands.vend.receipts import last, reprint, verify
+from commands.vend.recover import recover
 from commands.vend.rules import rules
 from commands.vend.sell import sell, trial, units
 from commands.vend.statement import statement
@@ -47,6 +48,7 @@ for command in (
     pay,
     refund,
     replacement,
+    recover,
     reprint,
     rules,
     sell,

@@ -201,6 +201,18 @@ class NotLatestSaleError(ShopError):
     code: ClassVar[str] = "not_latest_sale"
 
 
+class NotOwnSaleError(ShopError):
+    """It is another's sale, of another shift or terminal, or too long ago for who asks."""
+
+    code: ClassVar[str] = "not_own_sale"
+
+
+class OtherSideError(ShopError):
+    """A vendor's sale is undone at that vendor's terminals, the house's at the house's."""
+
+    code: ClassVar[str] = "other_side"
+
+
 class SaleReversedError(ShopError):
     """The sale was reversed: its token must not be given to anybody."""
 
@@ -211,6 +223,12 @@ class PaidByVoucherError(ShopError):
     """The sale was paid by a voucher: it is neither reversed nor refunded."""
 
     code: ClassVar[str] = "paid_by_voucher"
+
+
+class GivenUpError(ShopError):
+    """A supervisor gave the request up: its token could not be had, nothing was sold."""
+
+    code: ClassVar[str] = "given_up"
 
 
 class SaleRefundedError(ShopError):
@@ -262,12 +280,6 @@ class NoPriceError(ShopSystemError):
     """The clock says a time before the shop's first price was set."""
 
     code: ClassVar[str] = "no_price"
-
-
-class ClockAheadError(ShopSystemError):
-    """The clock is far ahead of all that was ever stored: its tokens would use TIDs up."""
-
-    code: ClassVar[str] = "clock_ahead"
 
 
 class MeterBusyError(ShopSystemError):

@@ -32,6 +32,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 
+from storage import audit
 from storage.engine import attempt, writing
 from storage.prepared import Prepared
 from vending.cash.credit import post_reserved, reserve, void_reserved
@@ -45,13 +46,23 @@ from vending.security.remote import (
     order_from_json,
 )
 from vending.shop.faults import (
+    GivenUpError,
     MeterBusyError,
     OutcomeUnknownError,
     QuestionError,
     SupplyGroupNotAuthorisedError,
 )
 from vending.shop.making import Making, Ordered, at_work
-from vending.shop.once import Question, begin, done, failed, refuse_once, repeated, store
+from vending.shop.once import (
+    Question,
+    begin,
+    done,
+    failed,
+    refuse_once,
+    repeated,
+    store,
+    stored_answer,
+)
 from vending.shop.requests import Outcome, VendResult, canonical_json
 from vending.shop.tables import intents, meters, requests
 
@@ -152,6 +163,38 @@ def outstanding(connection: Connection) -> list[Outstanding]:
         )
         for row in _OPEN.rows(connection)
     ]
+
+
+def give_up(
+    engine: Engine, client: str, message_id: str, now: datetime, operator: str
+) -> VendResult:
+    """Answer a request whose outcome is unknown as failed; leaves an audit line.
+
+    What was set aside goes back, its TID is not used again, and a token that was made for it, or
+    is made yet, is never given out.  A request that was answered meanwhile keeps its answer.
+
+    Raises:
+        UnknownMessageError: nothing was asked under this id.
+    """
+    fault = GivenUpError(
+        f"Message id {message_id} was given up, because its token could not be had: nothing was "
+        "sold. Ask again under another message id."
+    )
+    with writing(engine) as connection:
+        question = Question(client, message_id, "", {})
+        row = _locked(connection, question)
+        if row is None or row.state != "open":
+            return stored_answer(connection, client, message_id)
+        response = _voided(connection, question, row, fault, now)
+        audit.record(
+            connection,
+            now,
+            actor=operator,
+            action="intent.given_up",
+            subject=message_id,
+            detail=f"client={client}",
+        )
+    return VendResult.stored(client, message_id, response, replayed=False)
 
 
 def answer_by_order(
@@ -326,12 +369,19 @@ def _void(engine: Engine, question: Question, intent: _Intent, fault: VendingErr
         row = _locked(connection, question)
         if row is None or row.state != "open":
             return repeated(connection, question)
-        if row.bucket is not None:
-            void_reserved(connection, row.vendor_id, row.bucket, row.reserved_minor)
-        response = failed(question, fault)
-        store(connection, question, Outcome.FAILED, response)
-        _settle(connection, question, "void", intent.made_at)
+        response = _voided(connection, question, row, fault, intent.made_at)
     return VendResult.stored(question.client, question.message_id, response, replayed=False)
+
+
+def _voided(
+    connection: Connection, question: Question, row: Any, fault: VendingError, at: datetime
+) -> bytes:
+    if row.bucket is not None:
+        void_reserved(connection, row.vendor_id, row.bucket, row.reserved_minor)
+    response = failed(question, fault)
+    store(connection, question, Outcome.FAILED, response)
+    _settle(connection, question, "void", at)
+    return response
 
 
 def _finished(connection: Connection, question: Question, receipt: Receipt) -> VendResult:

@@ -42,7 +42,7 @@ from vending.shop.engineering import EngineeringDesk
 from vending.shop.faults import RequestFormatError, storage_faults
 from vending.shop.giving import GivingDesk
 from vending.shop.house import House, read_clock
-from vending.shop.intents import Outstanding, outstanding
+from vending.shop.intents import Outstanding, give_up, outstanding
 from vending.shop.key_change import change_key, confirm_key_change
 from vending.shop.lookup import LookupDesk
 from vending.shop.making import by_order
@@ -83,6 +83,7 @@ from vending.shop.settings import (
 from vending.shop.statement import Statement, make_statement
 from vending.shop.values import require_moment, require_text, require_whole
 from vending.shop.verify import verify
+from vending.shop.whose_sale import require_own_answer
 from vending.vouchers.desk import VoucherDesk
 
 _RND_VALUES: Final = 16
@@ -564,11 +565,12 @@ class Shop:
             return outstanding(connection)
 
     def recover(self) -> list[VendResult]:
-        """Go on with every sale and key change whose outcome is unknown.
+        """Go on with every sale, redemption and key change whose outcome is unknown.
 
         What the module has made is given out, what it has not is made now, under the same id:
         nothing is sold twice.  Also done when a shop is opened.  The results tell which are
-        unknown still; other requests go on when they are asked again (`outstanding`).
+        unknown still; other requests go on when they are asked again (`outstanding`), or are
+        given up (`give_up`).
         """
         with self._house.reading() as connection:
             unknown = outstanding(connection)
@@ -579,6 +581,8 @@ class Shop:
                     results.append(self._sell(vend_request_of(each)))
                 elif each.operation == "key_change":
                     results.append(self._change_key(key_change_request_of(each)))
+                elif each.operation == "redeem":
+                    results.append(self.vouchers.finish(each))
             except VendingError as fault:
                 log.warning(
                     "recover.failed",
@@ -588,19 +592,42 @@ class Shop:
                 )
         return results
 
+    def give_up(self, client: str, message_id: str, *, operator: str = "") -> VendResult:
+        """End a request whose outcome is unknown: it failed, and the meter is free again.
+
+        What was set aside goes back, the TID is not used again, and a token that was made for it
+        is never given out.  First `recover`: what can be finished should be.  A request that was
+        answered already keeps its answer.
+
+        Raises:
+            PermissionDeniedError: needs ``supervise``.
+            UnknownMessageError: nothing was asked under this id.
+            RequestFormatError: the client or the id has the wrong form.
+        """
+        self._house.require(Permission.SUPERVISE)
+        require_text("client", client)
+        require_text("message_id", message_id)
+        now, who = self._house.now(), self._house.who(operator)
+        with storage_faults():
+            return give_up(self._house.engine, client, message_id, now, who)
+
     def last_response(self, client: str, message_id: str) -> VendResult:
         """What was answered under a message id.
 
         Raises:
             UnknownMessageError: nothing was sold or refused under it.
             RequestFormatError: the client or the id has the wrong form.
+            ClientMismatchError: the actor's API key was made for another client.
+            PermissionDeniedError: a seller asks what another was answered, at another terminal.
         """
         self._house.require(Permission.LOOK)
         require_text("client", client)
         require_text("message_id", message_id)
         self._house.require_client(client)
         with self._house.reading() as connection:
-            return told_of_reversal(connection, stored_answer(connection, client, message_id))
+            answered = stored_answer(connection, client, message_id)
+            require_own_answer(connection, self._house, client, message_id)
+            return told_of_reversal(connection, answered)
 
     def last_receipt(self, number: str) -> Receipt:
         """The latest receipt of a meter.
@@ -608,10 +635,13 @@ class Shop:
         Raises:
             UnknownMeterError, CheckDigitError, InvalidValueError: no such meter.
             UnknownReceiptError: nothing was given out for it yet.
+            ClientMismatchError: the actor's API key was made for another client.
         """
         self._house.require(Permission.LOOK)
         with self._house.reading() as connection:
-            return latest_receipt(connection, find_meter(connection, number))
+            receipt = latest_receipt(connection, find_meter(connection, number))
+        self._house.require_client(receipt.client)
+        return receipt
 
     def reprint(self, receipt_no: int, *, operator: str = "") -> Receipt:
         """The stored receipt as COPY 1, 2, ...; each copy is counted and leaves an audit line.
@@ -619,12 +649,15 @@ class Shop:
         Raises:
             UnknownReceiptError: no such receipt.
             RequestFormatError: not a receipt's number.
+            ClientMismatchError: the actor's API key was made for another client.
         """
         self._house.require(Permission.SELL)
         require_whole("A receipt's number", receipt_no)
         operator = self._house.who(operator)
         with self._house.writing() as connection:
-            return make_copy(connection, receipt_no, operator, self._house.now())
+            copy = make_copy(connection, receipt_no, operator, self._house.now())
+            self._house.require_client(copy.client)
+            return copy
 
     def verify_token(self, number: str, digits: str) -> VerifiedToken:
         """What a token means to a meter, under its key in use or an earlier one.

@@ -18,10 +18,11 @@ from vending.people.acts import Act
 from vending.people.approvals import use_approval
 from vending.receipts.receipt import Receipt
 from vending.shop.answering import answer
-from vending.shop.faults import RequestFormatError, UnknownMessageError
+from vending.shop.faults import OutcomeUnknownError, RequestFormatError, UnknownMessageError
 from vending.shop.house import House
+from vending.shop.intents import Outstanding
 from vending.shop.once import Question, stored_answer
-from vending.shop.requests import VendResult
+from vending.shop.requests import Outcome, VendResult
 from vending.shop.sale import sell_credit
 from vending.shop.settings import require_line
 from vending.shop.values import require_moment, require_whole
@@ -42,7 +43,14 @@ from vending.vouchers.batches import (
 )
 from vending.vouchers.faults import VoucherBatchStateError
 from vending.vouchers.pins import Pin
-from vending.vouchers.redeem import RedeemRequest, Voucher, mark_paid, valid_voucher
+from vending.vouchers.redeem import (
+    RedeemRequest,
+    Redemption,
+    Voucher,
+    mark_paid,
+    redemption_of,
+    valid_voucher,
+)
 from vending.vouchers.tries import begin_try, end_try
 
 _FACE_MAX: Final = 10**12
@@ -248,9 +256,12 @@ class VoucherDesk:
         now = self.house.now()
         with self.house.reading() as connection:
             proof = request.pin.proof(house_salt(connection))
-            answered = _is_answered(connection, request)
-        question = Question(request.client, request.message_id, "redeem", request.essence(proof))
-        if answered:
+            begun = _begun(connection, request)
+        redemption = request.redemption()
+        question = _question(redemption, proof)
+        if begun is Outcome.UNKNOWN:  # the PIN was right, or there would be no order
+            return self._go_on(redemption, proof, question, now)
+        if begun is not None:
             return answer(self.house, question, now, _never)
         meter = MeterPan.from_drn(request.meter).drn
         with self.house.writing() as connection:
@@ -258,23 +269,41 @@ class VoucherDesk:
 
         found = False
 
-        def work(connection: Connection) -> Receipt:
+        def work(connection: Connection, at: datetime = now) -> Receipt:
             nonlocal found
-            voucher = valid_voucher(connection, proof, now, lock=True)
+            voucher = valid_voucher(connection, proof, at, lock=True)
             found = True
-            return self._pay(connection, request, voucher, now)
+            return self._pay(connection, redemption, voucher, at)
 
         try:
-            return answer(self.house, question, now, work)
+            return answer(self.house, question, now, work, work_at=work)
         finally:
             if found:  # nobody was guessing, whatever became of the sale
                 with self.house.writing() as connection:
                     end_try(connection, try_id, right=True)
 
+    def finish(self, unknown: Outstanding) -> VendResult:
+        """Go on with a redemption whose outcome is unknown; its PIN is not needed any more.
+
+        Raises:
+            ShopSystemError: as for `redeem`.
+        """
+        redemption, proof = redemption_of(unknown)
+        return self._go_on(redemption, proof, _question(redemption, proof), self.house.now())
+
+    def _go_on(
+        self, redemption: Redemption, proof: bytes, question: Question, now: datetime
+    ) -> VendResult:
+        def work(connection: Connection, at: datetime = now) -> Receipt:
+            voucher = valid_voucher(connection, proof, at, lock=True)
+            return self._pay(connection, redemption, voucher, at)
+
+        return answer(self.house, question, now, work, work_at=work)
+
     def _pay(
         self,
         connection: Connection,
-        request: RedeemRequest,
+        request: Redemption,
         voucher: Voucher,
         now: datetime,
     ) -> Receipt:
@@ -317,12 +346,25 @@ def _found(connection: Connection, batch_id: int) -> VoucherBatch:
     return find_batch(connection, batch_id, lock=True)
 
 
-def _is_answered(connection: Connection, request: RedeemRequest) -> bool:
+def _begun(connection: Connection, request: RedeemRequest) -> Outcome | None:
+    """How a request stands: None when it is new, unknown when its token was ordered."""
     try:
-        stored_answer(connection, request.client, request.message_id)
+        return stored_answer(connection, request.client, request.message_id).outcome
     except UnknownMessageError:
-        return False
-    return True
+        return None
+    except OutcomeUnknownError:
+        return Outcome.UNKNOWN
+
+
+def _question(redemption: Redemption, proof: bytes) -> Question:
+    return Question(
+        redemption.client,
+        redemption.message_id,
+        "redeem",
+        redemption.essence(proof),
+        redemption.operator,
+        redemption.terminal,
+    )
 
 
 def _never(_connection: Connection) -> Receipt:

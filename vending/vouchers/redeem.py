@@ -13,6 +13,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, Select, insert, select
 
 from vending.shop.books import Tender
+from vending.shop.faults import RequestFormatError
+from vending.shop.intents import Outstanding
 from vending.shop.requests import VendRequest, require_who
 from vending.sts import MeterPan
 from vending.vouchers.batches import BatchState
@@ -39,6 +41,53 @@ _VOUCHER: Final[Select[Any]] = select(
 
 
 @dataclass(frozen=True, slots=True)
+class Redemption:
+    """What a voucher is to pay for."""
+
+    client: str
+    message_id: str
+    meter: str
+    operator: str = ""
+    terminal: str = ""
+    accept_key_change: bool = False
+    """As for `VendRequest`."""
+
+    def essence(self, proof: bytes) -> dict[str, Any]:
+        """What makes it the same request when it is repeated: the PIN's proof, not the PIN."""
+        return {"meter": MeterPan.from_drn(self.meter).drn, "voucher": proof.hex()}
+
+    def sale(self, face_minor: int) -> VendRequest:
+        """The sale that it pays for.  No second one is asked about: a voucher pays once."""
+        return VendRequest(
+            client=self.client,
+            message_id=self.message_id,
+            meter=self.meter,
+            amount_minor=face_minor,
+            tender=Tender.VOUCHER,
+            operator=self.operator,
+            terminal=self.terminal,
+            accept_key_change=self.accept_key_change,
+            confirmed_second=True,
+        )
+
+
+def redemption_of(unknown: Outstanding) -> tuple[Redemption, bytes]:
+    """A redemption whose outcome is unknown, with its PIN's proof.
+
+    The answer to `key_change_offered` was yes, or the token would not have been ordered.
+    """
+    redemption = Redemption(
+        unknown.client,
+        unknown.message_id,
+        unknown.essence["meter"],
+        unknown.operator,
+        unknown.terminal,
+        accept_key_change=True,
+    )
+    return redemption, bytes.fromhex(unknown.essence["voucher"])
+
+
+@dataclass(frozen=True, slots=True)
 class RedeemRequest:
     """Pay for units with a voucher.
 
@@ -59,23 +108,20 @@ class RedeemRequest:
 
     def __post_init__(self) -> None:
         require_who(self)
+        if not isinstance(self.pin, Pin):
+            raise RequestFormatError("The pin must be a Pin.")
+        if not isinstance(self.accept_key_change, bool):
+            raise RequestFormatError("accept_key_change must be True or False.")
 
-    def essence(self, proof: bytes) -> dict[str, Any]:
-        """What makes it the same request when it is repeated: the PIN's proof, not the PIN."""
-        return {"meter": MeterPan.from_drn(self.meter).drn, "voucher": proof.hex()}
-
-    def sale(self, face_minor: int) -> VendRequest:
-        """The sale that it pays for.  No second one is asked about: a voucher pays once."""
-        return VendRequest(
-            client=self.client,
-            message_id=self.message_id,
-            meter=self.meter,
-            amount_minor=face_minor,
-            tender=Tender.VOUCHER,
-            operator=self.operator,
-            terminal=self.terminal,
-            accept_key_change=self.accept_key_change,
-            confirmed_second=True,
+    def redemption(self) -> Redemption:
+        """The same without the secret."""
+        return Redemption(
+            self.client,
+            self.message_id,
+            self.meter,
+            self.operator,
+            self.terminal,
+            self.accept_key_change,
         )
 
 
