@@ -146,3 +146,10 @@ class TerminalBlockedError(ShopError):
     """The utility has blocked sales at this terminal."""
 
     code: ClassVar[str] = "terminal_blocked"
+
+
+class VendorTerminalError(ShopError):
+    """Who works for a vendor sells at that vendor's terminals, and nowhere else."""
+
+    code: ClassVar[str] = "vendor_terminal"
+    family: ClassVar[FaultFamily] = FaultFamily.PROTOCOL

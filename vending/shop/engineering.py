@@ -170,7 +170,7 @@ class EngineeringDesk:
             MessageConflictError, ShopSystemError: as for a sale.
         """
         self.house.require(Permission.ENGINEER)
-        self.house.require_client(request.client)
+        request = self.house.signed(request)
         now = self.house.now()
 
         def work(connection: Connection) -> Receipt:

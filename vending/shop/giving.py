@@ -14,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, insert, select
 
 from storage import audit
+from vending.cash.credit import vendor_of
 from vending.people.actor import Permission
 from vending.people.acts import Act
 from vending.people.approvals import use_approval
@@ -148,11 +149,13 @@ class GivingDesk:
             PermissionDeniedError: the actor may not give.
             MessageConflictError, ShopSystemError: as for a sale.
         """
-        self._require(request.client)
+        self.house.require(Permission.GIVE)
+        request = self.house.signed(request)
         now = self.house.now()
 
         def work(connection: Connection) -> Receipt:
             require_reason(request.reason)
+            vendor_of(connection, request.terminal)
             meter = find_meter(connection, request.meter, lock=True)
             limit = rules_of(connection).free_issue_limit_units
             self._approved(connection, Act.FREE_ISSUE, request, meter, limit, now)
@@ -170,11 +173,13 @@ class GivingDesk:
             PermissionDeniedError: the actor may not give.
             MessageConflictError, ShopSystemError: as for a sale.
         """
-        self._require(request.client)
+        self.house.require(Permission.GIVE)
+        request = self.house.signed(request)
         now = self.house.now()
 
         def work(connection: Connection) -> Receipt:
             require_reason(request.reason)
+            vendor_of(connection, request.terminal)
             old, new = _both(connection, request)
             _require_exchange(connection, old, new)
             limit = rules_of(connection).replacement_limit_units
@@ -202,10 +207,11 @@ class GivingDesk:
             MessageConflictError, ShopSystemError: as for a sale.
         """
         self.house.require(Permission.SELL)
-        self.house.require_client(request.client)
+        request = self.house.signed(request)
         now = self.house.now()
 
         def work(connection: Connection) -> Receipt:
+            vendor_of(connection, request.terminal)  # refuses who is blocked
             meter = find_meter(connection, request.meter, lock=True)
             lock_point(connection, meter)
             month = month_of(self.house, now)
@@ -252,10 +258,6 @@ class GivingDesk:
         until = require_moment("The report's end", until)
         with self.house.reading() as connection:
             return claim_report(connection, self.house.utility, since, until)
-
-    def _require(self, client: str) -> None:
-        self.house.require(Permission.GIVE)
-        self.house.require_client(client)
 
     def _once(self, request: Any, kind: ReceiptKind, now: datetime, work: Any) -> VendResult:
         question = question_of(kind.value, request)

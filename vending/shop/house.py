@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from storage.engine import reading, writing
+from vending.cash.at_terminal import require_terminal_of
 from vending.people.actor import ANYBODY, Actor, Permission
 from vending.people.door import Door
 from vending.people.faults import ClientMismatchError
@@ -109,13 +110,18 @@ class House:
 
         Raises:
             ClientMismatchError: the actor's API key was made for another client.
+            VendorTerminalError: the actor works for a vendor, and the terminal is not its.
         """
         self.require_client(request.client)
         if self.actor.is_anybody:
             return request
-        return replace(
+        signed = replace(
             request, operator=self.who(request.operator), terminal=self.where(request.terminal)
         )
+        if self.actor.vendor_id is not None:
+            with self.reading() as connection:
+                require_terminal_of(connection, self.actor.vendor_id, signed.terminal)
+        return signed
 
     def where(self, named: str = "") -> str:
         """The terminal that receipts name: the actor's own, or else the one that is named.
