@@ -52,7 +52,7 @@ def test_a_clerk_neither_gives_nor_makes_engineering_tokens_nor_refunds(
     shop: Shop, meter: Meter
 ) -> None:
     house = house_of(shop, CLERK)
-    receipt = sell(shop, meter.number, "s")
+    receipt = sell(shop, meter.number, "s", operator="carl")
     with pytest.raises(PermissionDeniedError):
         GivingDesk(house).free_issue(FreeIssueRequest("till", "1", meter.number, 1, "x"))
     with pytest.raises(PermissionDeniedError):

@@ -20,7 +20,6 @@ from sqlalchemy import Connection, insert
 
 from storage import audit
 from storage.engine import insert_if_new
-from vending.cash.drawer import shift_of_sale
 from vending.people.actor import Permission
 from vending.people.acts import Act
 from vending.people.approvals import use_approval
@@ -47,6 +46,7 @@ from vending.shop.undoing import (
     sale_of_receipt,
 )
 from vending.shop.values import require_text, require_whole
+from vending.shop.whose_sale import drawer_of_undoing, require_own_sale, require_same_side
 
 _MONEY_BACK: Words = ("The sale is undone. The money goes back.", Reason("sale_undone"))
 _TOKEN_STAYS: Words = (
@@ -174,23 +174,38 @@ class AdviceDesk:
             return sale.receipt
 
     def reverse(self, request: ReversalRequest) -> VendResult:
-        """Undo a sale; repeatable as a sale is.
+        """Undo a sale whose answer never arrived, or could not be shown; repeatable as a sale is.
+
+        A program gets the tokens with the answer of the sale: one that has shown or printed them
+        must have called `printed`, and does not reverse.
 
         Refused (`Outcome.FAILED`) once the sale was confirmed, printed, reversed or refunded, or
-        when something was given out to the meter after it.
+        when something was given out to the meter after it; when it is another's sale
+        (`vending.shop.whose_sale`), a bank booking's, or was made on another side (a vendor's,
+        the house's); and when its cash lies in a drawer and the actor has none open.
 
         Raises:
             PermissionDeniedError: the actor may not sell: a till that cannot print must be
                 able to undo what it sold.
+            ClientMismatchError: a program asks about another client's sale.
             MessageConflictError, ShopSystemError: as for a sale.
         """
         self.house.require(Permission.SELL)
-        self.house.require_client(request.client)
+        request = self.house.signed(request)
+        self.house.require_client(request.sale_client or request.client)
         now = self.house.now()
 
         def work(connection: Connection) -> Receipt:
             client = request.sale_client or request.client
             sale = find_sale(connection, client, request.sale_message_id)
+            require_own_sale(
+                connection,
+                self.house,
+                sale,
+                self.house.who(request.operator),
+                self.house.where(request.terminal),
+                now,
+            )
             require_reversible(connection, sale)
             connection.execute(
                 insert(advices),
@@ -212,14 +227,15 @@ class AdviceDesk:
         """Give the money of a sale back; its token stays valid.  Repeatable as a sale is.
 
         It needs a reason and a second person's approval (`Act.REFUND`) for exactly
-        ``request.essence()``.
+        ``request.essence()``.  It is given at a terminal of the side that sold, out of the open
+        drawer of whoever gives it.
 
         Raises:
             PermissionDeniedError: the actor may not refund.
             MessageConflictError, ShopSystemError: as for a sale.
         """
         self.house.require(Permission.REVERSE)
-        self.house.require_client(request.client)
+        request = self.house.signed(request)
         now = self.house.now()
 
         def work(connection: Connection) -> Receipt:
@@ -251,9 +267,10 @@ class AdviceDesk:
     ) -> Receipt:
         payment = sale.receipt.payment
         assert payment is not None  # credit was paid
-        who = self.house.who(request.operator)
+        who, terminal = self.house.who(request.operator), self.house.where(request.terminal)
+        require_same_side(connection, sale, terminal)
+        shift_id = drawer_of_undoing(connection, sale, who, terminal, Tender(payment.tender))
         transaction_id = give_back(connection, self.house, sale, kind, now)
-        terminal = self.house.where(request.terminal)
         receipt = give_out(
             connection,
             self.house,
@@ -265,7 +282,7 @@ class AdviceDesk:
             payment=payment,
             units=sale.units if kind is ReceiptKind.REVERSAL else 0,
             transaction_id=transaction_id,
-            shift_id=shift_of_sale(connection, who, terminal, Tender(payment.tender)),
+            shift_id=shift_id,
             vendor_id=sale.vendor_id,
             reversed_receipt_no=sale.receipt_no,
         )
