@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import DBAPIError
+
+from storage.engine import open_engine
 from tests.operations.asking import code_of, sell
-from vending import Meter, PaymentRequest, ReversalRequest, Shop
+from tests.shop.test_vendor_credit import left as credit_left
+from tests.shop.test_vendor_credit import make_vendor
+from vending import Meter, PaymentRequest, ReversalRequest, Shop, Tender
 from vending.price.situation import Scheme, SchemeKind
 from vending.receipts.receipt import ReceiptKind
+from vending.shop.faults import RequestFormatError
 
 HALF = Scheme(SchemeKind.PERCENT, rate_bp=5_000)
 
@@ -64,3 +74,60 @@ def test_what_a_sale_paid_of_a_debt_is_owed_again_after_its_reversal(
     assert left(shop, meter) == 30_000
     assert shop.statement().agrees
     assert shop.statement().taken_minor == 0
+
+
+def test_a_payment_at_a_vendors_till_takes_its_credit_and_earns_commission(
+    shop: Shop, meter: Meter
+) -> None:
+    vendor_id = make_vendor(shop, 5_000)
+    shop.vendors.set_commission(vendor_id, basis_points=500)
+    owe(shop, meter, 30_000)
+    request = PaymentRequest("till", "p1", meter.number, 4_000, terminal="Spaza-0")
+    receipt = shop.payments.pay(request).require_done()
+    assert receipt.seller.vendor == "Spaza"
+    assert credit_left(shop, vendor_id) == 1_000
+    beyond = shop.payments.pay(replace(request, message_id="p2", amount_minor=1_001))
+    assert code_of(beyond) == "vendor_credit_exhausted"
+    assert shop.vendors.settle_commission(vendor_id).commission_minor == 200
+    shop.vendors.block(vendor_id, "fraud")
+    assert code_of(shop.payments.pay(replace(request, message_id="p3"))) == "vendor_blocked"
+    assert left(shop, meter) == 26_000
+    statement = shop.statement()
+    assert statement.agrees
+    of = {each.account: each.balance_minor for each in statement.accounts}
+    assert of["tender.cash"] == 0
+
+
+def test_a_vouchers_word_pays_nothing_without_the_voucher(
+    shop: Shop, meter: Meter, database_url: str
+) -> None:
+    owe(shop, meter, 30_000)
+    vendor_id = make_vendor(shop, 0)
+    with pytest.raises(RequestFormatError):
+        shop.payments.pay(PaymentRequest("till", "p1", meter.number, 4_000, tender=Tender.VOUCHER))
+    with pytest.raises(RequestFormatError):
+        shop.vendors.top_up(vendor_id, 500, reference="r", tender=Tender.VOUCHER)
+    assert left(shop, meter) == 30_000
+    assert credit_left(shop, vendor_id) == 0
+    honest = PaymentRequest("till", "p2", meter.number, 4_000)
+    number = shop.payments.pay(honest).require_done().receipt_no
+    engine = open_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO requests (client, message_id, operation, request_sha256, received_at, "
+                "operator, terminal) SELECT client, 'p3', operation, request_sha256, received_at, "
+                "operator, terminal FROM requests WHERE message_id = 'p2'"
+            )
+        )
+        own = {"receipt_no": str(number + 1), "message_id": "'p3'", "tender": "'voucher'"}
+        names = [column["name"] for column in inspect(connection).get_columns("receipts")]
+        values = ", ".join(own.get(name, name) for name in names)
+        with pytest.raises(DBAPIError, match="needs the voucher"):
+            connection.execute(
+                text(
+                    f"INSERT INTO receipts ({', '.join(names)}) SELECT {values} FROM receipts "
+                    f"WHERE receipt_no = {number}"
+                )
+            )
+    engine.dispose()

@@ -27,6 +27,6 @@ def require_terminal_of(connection: Connection, vendor_id: int, terminal: str) -
     wanted = {"at_terminal": terminal, "of_vendor": vendor_id}
     if _ITS_TERMINAL.scalar(connection, wanted) is None:
         raise VendorTerminalError(
-            f"Who works for vendor {vendor_id} sells at its terminals only, and "
-            f"{terminal or '(none)'} is none of them: name one that is (`meterhouse terminal list`)."
+            f"Who works for vendor {vendor_id} sells at its terminals only, "
+            f"and {terminal or '(none)'} is none of them: name another (`meterhouse terminal list`)."
         )

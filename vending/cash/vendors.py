@@ -32,6 +32,7 @@ from vending.people.actor import Permission
 from vending.shop.books import Tender
 from vending.shop.faults import InvalidSettingError, RequestFormatError
 from vending.shop.house import House
+from vending.shop.requests import require_no_voucher
 from vending.shop.values import require_moment, require_text, require_whole
 
 _AMOUNT_MAX: Final = 10**15
@@ -204,6 +205,7 @@ class VendorDesk:
             UnknownVendorError, RequestFormatError: no such vendor, or a wrong value.
         """
         who, now = self._begin(operator)
+        require_no_voucher(tender)
         require_text("The note", note)
         if not require_text("The reference", reference).strip():
             raise RequestFormatError("A top-up needs a reference, which makes it happen once.")

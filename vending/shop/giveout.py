@@ -104,6 +104,7 @@ def give_out(
     transaction_id: int | None = None,
     shift_id: int | None = None,
     vendor_id: int | None = None,
+    vendor: str | None = None,
     reversed_receipt_no: int | None = None,
 ) -> Receipt:
     """Write the receipt of a request and its tokens.
@@ -122,6 +123,7 @@ def give_out(
         units: of the receipt, when they are not those of its tokens.
         transaction_id: of the ledger, when there is money.
         shift_id, vendor_id: whose it is.
+        vendor: its name, for the receipt.
         reversed_receipt_no: which sale it undoes or gives the money back for.
     """
     operator, terminal = house.who(request.operator), house.where(request.terminal)
@@ -152,7 +154,7 @@ def give_out(
         zone=house.utility.zone,
         client=request.client,
         message_id=request.message_id,
-        seller=seller_part(house.utility, terminal, operator),
+        seller=seller_part(house.utility, terminal, operator, vendor=vendor),
         meter=meter_part(meter),
         tokens=tokens,
         payment=payment,

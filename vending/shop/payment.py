@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from storage import ledger
+from vending.cash.credit import moves_by, spend, vendor_of
 from vending.cash.drawer import shift_of_sale
 from vending.people.actor import Permission
 from vending.price.dues import settle
@@ -19,8 +20,8 @@ from vending.shop.giveout import give_out
 from vending.shop.house import House
 from vending.shop.meters import find_meter
 from vending.shop.offer import paid_part, terms_of
-from vending.shop.once import Question
-from vending.shop.requests import VendResult, require_tender, require_who
+from vending.shop.once import question_of
+from vending.shop.requests import VendResult, require_no_voucher, require_tender, require_who
 from vending.shop.values import require_whole
 from vending.sts import MeterPan
 
@@ -73,21 +74,22 @@ class PaymentDesk:
 
         Raises:
             PermissionDeniedError: the actor may not sell.
+            RequestFormatError: a voucher pays for units, and for nothing else.
             MessageConflictError, ShopSystemError: as for a sale.
         """
         self.house.require(Permission.SELL)
-        self.house.require_client(request.client)
+        request = self.house.signed(request)
+        require_no_voucher(request.tender)
 
         def work(connection: Connection) -> Receipt:
             return self._take(connection, request)
 
-        question = Question(
-            request.client, request.message_id, "account_payment", request.essence()
-        )
+        question = question_of("account_payment", request)
         return answer(self.house, question, self.house.now(), work)
 
     def _take(self, connection: Connection, request: PaymentRequest) -> Receipt:
         utility, now = self.house.utility, self.house.now()
+        vendor = vendor_of(connection, request.terminal)
         meter = find_meter(connection, request.meter, lock=True)
         terms = terms_of(
             connection, meter, utility=utility, now=now, tender=request.tender, lock=True
@@ -99,14 +101,18 @@ class PaymentDesk:
             utility.currency,
             debt_id=request.debt_id,
         )
+        moves = moves_of(paid, request.tender)
+        if vendor is not None:
+            moves = moves_by(connection, vendor, utility.currency.code, moves)
+            if vendor.prepaid:
+                spend(connection, vendor, paid.tendered_minor - paid.change_minor)
         transaction_id = ledger.post(
             connection,
             kind="account_payment",
             posted_at=now,
             currency=utility.currency.code,
-            moves=moves_of(paid, request.tender),
+            moves=moves,
         )
-        who, where = self.house.who(request.operator), self.house.where(request.terminal)
         receipt = give_out(
             connection,
             self.house,
@@ -116,7 +122,9 @@ class PaymentDesk:
             now=now,
             payment=paid_part(utility, request.tender, terms, paid),
             transaction_id=transaction_id,
-            shift_id=shift_of_sale(connection, who, where, request.tender),
+            shift_id=shift_of_sale(connection, request.operator, request.terminal, request.tender),
+            vendor_id=None if vendor is None else vendor.vendor_id,
+            vendor=None if vendor is None else vendor.name,
         )
         settle(connection, receipt.receipt_no, meter, paid, now)
         return receipt

@@ -142,6 +142,13 @@ def _voucher_sales_have_vouchers() -> None:
         "what a voucher bought needs the voucher",
         name="requests_voucher",
     )
+    triggers.refused_insert(
+        "receipts",
+        "voucher",
+        "NEW.tender = 'voucher' AND NOT EXISTS (SELECT 1 FROM requests "
+        "WHERE client = NEW.client AND message_id = NEW.message_id AND operation = 'redeem')",
+        "what a voucher pays needs the voucher",
+    )
 
 
 def _make_tries() -> None:
