@@ -1,4 +1,4 @@
-"""``python -m benchmarks.torture``: sell under kill -9, with duplicates, by clocks that jump; count.
+"""``python -m benchmarks.torture``: sell with kill -9, duplicates and clocks that jump; then count.
 
 Several processes sell the same requests at the same time, each in an order of its own, and ask
 again for some; their clocks jump back and ahead; they are killed (SIGKILL) at random moments and
