@@ -131,9 +131,9 @@ class CampaignDesk:
         """Make the tokens of every meter that waits; run it again after whatever cut it off.
 
         The approval with which it was prepared covers every meter of it, and nothing else: no
-        meter needs one of its own.  Each meter's key change is a request of its own, under a message id that is the same
-        whoever runs the campaign and however often: none is made twice.  Several programs may
-        run one campaign at once.
+        meter needs one of its own.  Each meter's key change is a request of its own, under a
+        message id that is the same whoever runs the campaign and however often: none is made
+        twice.  Several programs may run one campaign at once.
 
         Args:
             name: which campaign.
@@ -259,7 +259,7 @@ class CampaignDesk:
             operator=who,
             **campaign.changes,
         )
-        result = self.key_change(self.house.signed(request))
+        result = self.key_change(self.house.signed(request, own=True))
         if isinstance(result.fault, OutcomeUnknownError):
             raise result.fault
         if result.receipt is not None:

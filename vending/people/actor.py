@@ -85,7 +85,7 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
     Role.ACCOUNTANT: frozenset(
         {_P.LOOK, _P.TARIFFS, _P.SUPERVISE, _P.VENDORS, _P.VOUCHERS, _P.REPORTS, _P.APPROVE}
     ),
-    Role.KEY_CUSTODIAN: frozenset({_P.KEYS}),
+    Role.KEY_CUSTODIAN: frozenset({_P.KEYS, _P.APPROVE}),
     Role.AUDITOR: frozenset({_P.LOOK, _P.REPORTS, _P.AUDIT}),
     Role.ADMINISTRATOR: frozenset(
         {_P.LOOK, _P.PEOPLE, _P.METERS, _P.TARIFFS, _P.VENDORS, _P.CAMPAIGNS, _P.REPORTS, _P.AUDIT}

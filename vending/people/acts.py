@@ -1,8 +1,9 @@
 """The acts that take two people.  Pure values.
 
-An act is here when one person alone could make money or energy vanish with it.  The second
-person needs `Permission.APPROVE` and the permission for the act itself: who approves must know
-what it is.  Both may come from two roles of one operator.
+An act is here when one person alone could make money or energy vanish with it.  Who asks needs
+the permission for the act itself; the second person `Permission.APPROVE` and one more, by
+which it is somebody who knows what the act is, and who need not be able to do it alone.
+docs/people.md shows which roles that are.
 """
 
 from __future__ import annotations
@@ -46,8 +47,13 @@ class Act(StrEnum):
 
     @property
     def permission(self) -> Permission:
-        """What both people must be allowed to do."""
+        """What who asks must be allowed to do."""
         return _PERMISSIONS[self]
+
+    @property
+    def approver_permission(self) -> Permission:
+        """What the second person must be allowed to do, beside `Permission.APPROVE`."""
+        return _APPROVERS[self]
 
     @classmethod
     def named(cls, text: str) -> Act:
@@ -77,5 +83,21 @@ _PERMISSIONS: Final[dict[Act, Permission]] = {
     Act.BULK_VEND: Permission.SUPERVISE,
     Act.VOUCHER_BATCH: Permission.VOUCHERS,
     Act.CAMPAIGN: Permission.CAMPAIGNS,
+    Act.KEY_CUSTODY: Permission.KEYS,
+}
+
+_APPROVERS: Final[dict[Act, Permission]] = {
+    Act.FREE_ISSUE: Permission.SUPERVISE,
+    Act.REPLACEMENT: Permission.SUPERVISE,
+    Act.REFUND: Permission.SUPERVISE,
+    Act.CLEAR_CREDIT: Permission.METERS,
+    Act.CLEAR_TAMPER: Permission.METERS,
+    Act.METER_RATE: Permission.METERS,
+    Act.KEY_CHANGE: Permission.METERS,
+    Act.DEBT_WRITE_OFF: Permission.SUPERVISE,
+    Act.VENDOR_CREDIT: Permission.SUPERVISE,
+    Act.BULK_VEND: Permission.SUPERVISE,
+    Act.VOUCHER_BATCH: Permission.SUPERVISE,
+    Act.CAMPAIGN: Permission.METERS,
     Act.KEY_CUSTODY: Permission.KEYS,
 }

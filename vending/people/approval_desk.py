@@ -78,7 +78,7 @@ class ApprovalDesk:
         """
         if require_whole("The limit of a list", limit) < 1:
             raise RequestFormatError("The limit of a list must be above zero.")
-        self.house.require(Permission.LOOK)
+        self._require_reader()
         with self.house.reading() as connection:
             return approvals.list_approvals(
                 connection, self.house.now(), only_open=only_open, limit=limit
@@ -90,7 +90,12 @@ class ApprovalDesk:
         Raises:
             UnknownApprovalError: nothing was asked for under this number.
         """
-        self.house.require(Permission.LOOK)
+        self._require_reader()
         require_whole("An approval's number", approval_id)
         with self.house.reading() as connection:
             return approvals.find_approval(connection, approval_id, self.house.now())
+
+    def _require_reader(self) -> None:
+        """Who is to approve something reads it first, whatever else they may look at."""
+        if not self.house.current_actor().may(Permission.APPROVE):
+            self.house.require(Permission.LOOK)

@@ -129,7 +129,7 @@ def approve(connection: Connection, approval_id: int, by: Actor, now: datetime) 
         ApprovalClosedError: decided, used or expired.
         ApproverNotAPersonError: an API key, or nobody, asks to be the second person.
         SamePersonError: who asked for it cannot approve it.
-        PermissionDeniedError: it needs the permission 'approve' and the act's own.
+        PermissionDeniedError: it needs the permission 'approve' and `Act.approver_permission`.
     """
     asked = _open_approval(connection, approval_id, now)
     if by.operator_id is None:
@@ -140,8 +140,7 @@ def approve(connection: Connection, approval_id: int, by: Actor, now: datetime) 
         raise SamePersonError(
             f"{by.name} asked for this: somebody else must approve it, or refuse it."
         )
-    _require(by, Permission.APPROVE)
-    _require(by, Act.named(asked.act).permission)
+    _require_approver(by, asked)
     return _decide(connection, approval_id, "approved", by, now)
 
 
@@ -151,11 +150,11 @@ def refuse(connection: Connection, approval_id: int, by: Actor, now: datetime) -
     Raises:
         UnknownApprovalError: nothing was asked for under this number.
         ApprovalClosedError: decided, used or expired.
-        PermissionDeniedError: it is somebody else's, and needs the permission 'approve'.
+        PermissionDeniedError: it is somebody else's, and needs what `approve` needs.
     """
     asked = _open_approval(connection, approval_id, now)
     if asked.requested_by != by.name:
-        _require(by, Permission.APPROVE)
+        _require_approver(by, asked)
     return _decide(connection, approval_id, "refused", by, now)
 
 
@@ -313,6 +312,11 @@ def _essence_text(act: Act, essence: Mapping[str, Any]) -> str:
 
 def _sha256(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
+
+
+def _require_approver(by: Actor, asked: Approval) -> None:
+    _require(by, Permission.APPROVE)
+    _require(by, Act.named(asked.act).approver_permission)
 
 
 def _require(actor: Actor, permission: Permission) -> None:

@@ -1,0 +1,50 @@
+"""With the roles as they are shipped every two-person act can be done, by two people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vending.people.actor import PERMISSIONS, Permission, Role
+from vending.people.acts import Act
+
+PAGE = Path(__file__).parent.parent.parent / "docs" / "people.md"
+
+
+def askers(act: Act) -> list[str]:
+    """The roles that may ask for an act."""
+    return [role.value for role in Role if act.permission in PERMISSIONS[role]]
+
+
+def approvers(act: Act) -> list[str]:
+    """The roles that may be the second person."""
+    needed = {Permission.APPROVE, act.approver_permission}
+    return [role.value for role in Role if needed <= PERMISSIONS[role]]
+
+
+@pytest.mark.parametrize("act", Act)
+def test_one_role_can_ask_for_it_and_one_can_approve_it(act: Act) -> None:
+    assert askers(act)
+    assert approvers(act)
+
+
+@pytest.mark.parametrize("act", [Act.CLEAR_CREDIT, Act.KEY_CHANGE, Act.CAMPAIGN])
+def test_engineering_is_approved_by_another_role_than_asks(act: Act) -> None:
+    assert not set(askers(act)) & set(approvers(act))
+
+
+def test_key_custody_stays_among_custodians() -> None:
+    assert askers(Act.KEY_CUSTODY) == approvers(Act.KEY_CUSTODY) == ["key_custodian"]
+    only_keys = [act for act in Act if "key_custodian" in approvers(act)]
+    assert only_keys == [Act.KEY_CUSTODY]
+
+
+def test_the_page_shows_who_may_do_what() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    for role in Role:
+        allowed = ", ".join(each.value for each in Permission if each in PERMISSIONS[role])
+        assert f"| `{role.value}` | {allowed} |" in page
+    for act in Act:
+        row = f"| `{act.value}` | {', '.join(askers(act))} | {', '.join(approvers(act))} |"
+        assert row in page
