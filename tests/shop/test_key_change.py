@@ -11,7 +11,7 @@ from tests.shop.conftest import Clock
 from vending import KeyChangeRequest, Meter, NewMeter, Outcome, PublicTestKeys, Shop, VendRequest
 from vending.errors import VendingError
 from vending.shop.faults import ClockBehindError, KeyChangeRequiredError, RequestFormatError
-from vending.sts import KeySection, KeyType, assemble, derive_decoder_key, tid_at
+from vending.sts import KeyExpiredError, KeySection, KeyType, assemble, derive_decoder_key, tid_at
 from vending.sts.public_test_key import PUBLIC_TEST_VENDING_KEY, TEST_KEY_GENERATION
 
 KEYS = PublicTestKeys()
@@ -165,3 +165,14 @@ def test_a_meter_may_return_to_a_key_that_it_had_and_its_identifiers_still_grow(
     tids.append(last.tokens[0].tid)
     assert tids[0] is not None
     assert tids == list(range(tids[0], tids[0] + 4))
+
+
+@pytest.mark.parametrize("ken", [0, 1])
+def test_a_key_that_has_expired_is_given_to_no_meter(shop: Shop, meter: Meter, ken: int) -> None:
+    refused = shop.key_change(KeyChangeRequest("till", "1", meter.number, ken=ken))
+    assert isinstance(refused.fault, KeyExpiredError)
+    assert "--ken" in str(refused.fault)
+    assert shop.vend(VendRequest("till", "2", meter.number, 5_000)).outcome is Outcome.DONE
+    now_or_later = KeyChangeRequest("till", "3", meter.number, ken=254)
+    assert shop.key_change(now_or_later).outcome is Outcome.DONE
+    assert shop.vend(VendRequest("till", "4", meter.number, 5_000)).outcome is Outcome.DONE

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, exists, insert, select, update
 
 from storage import audit
 from vending.receipts.receipt import Reason, Receipt, ReceiptKind, TokenPart
@@ -26,17 +26,21 @@ from vending.shop.faults import (
     KeyChangeNotIssuedError,
     KeyRevisionDiffersError,
     KeyUnchangedError,
+    NotLatestSaleError,
+    SaleConfirmedError,
 )
 from vending.shop.issue import MadeToken, meter_part, seller_part, store_receipt
 from vending.shop.meters import Meter, MeterKey, find_meter, insert_key, key_id_of, replace_key
 from vending.shop.requests import KeyChangeRequest
 from vending.shop.settings import Utility
-from vending.shop.tables import key_changes, meter_keys
+from vending.shop.tables import key_changes, meter_keys, receipts, tokens
 from vending.shop.tids import require_begun
-from vending.sts import KeyChangeError, expected_sections, tid_at
+from vending.sts import KeyChangeError, KeyExpiredError, expected_sections, tid_at
 from vending.sts.content import MANAGEMENT_CLASS
 
 _ORDINALS: Final = ("1st", "2nd", "3rd", "4th")
+_TID_LOW_BITS: Final = 16
+"""A key's expiry number is held against the bits of a TID above these."""
 OLD_CREDIT_FIRST: Final = (
     "Enter credit tokens bought earlier first: after the key change the meter refuses them."
 )
@@ -75,6 +79,7 @@ def change_key(
     Raises:
         KeyUnchangedError: the meter has this key already.
         KeyChangeError: no meter would carry it out, or it leads back to an old base date.
+        KeyExpiredError: the new key would have expired by now.
         ClockBehindError: the new base date has not begun, by this clock.
         TidRangeError: the new base date has ended.
         SupplyGroupNotAuthorisedError: the new key is not here.
@@ -165,14 +170,19 @@ def confirm_key_change(
 
     Raises:
         UnknownMeterError, CheckDigitError, InvalidValueError: no such meter.
-        KeyChangeNotIssuedError: no key change of it was ever given out.
+        KeyChangeNotIssuedError: no key change of it was ever given out, or only on a receipt
+            that was reversed.
         KeyRevisionDiffersError: it shows another revision: it has not taken the tokens.
     """
     meter = find_meter(connection, number, lock=True)
     latest = connection.execute(
         select(key_changes.c.key_change_id, key_changes.c.state, meter_keys.c.krn)
         .join(meter_keys, meter_keys.c.meter_key_id == key_changes.c.to_key_id)
-        .where(key_changes.c.meter_id == meter.meter_id, key_changes.c.state != "pending")
+        .where(
+            key_changes.c.meter_id == meter.meter_id,
+            key_changes.c.state != "pending",
+            ~_is_reversed(key_changes.c.receipt_no),
+        )
         .order_by(key_changes.c.key_change_id.desc())
         .limit(1)
     ).one_or_none()
@@ -195,14 +205,49 @@ def confirm_key_change(
 
 def undo_key_change(connection: Connection, meter: Meter, receipt_no: int) -> None:
     """A sale that carried a key change is reversed: nobody has its tokens, so the meter has
-    its old key.  Nothing happens when the receipt carried none, or the key changed since."""
+    its old key.  Nothing happens when the receipt carried none.
+
+    Raises:
+        SaleConfirmedError: the meter was seen to have its new key.
+        NotLatestSaleError: tokens were given out for it since, of any kind, or its key changed.
+    """
     carried = connection.execute(
-        select(key_changes.c.from_key_id, key_changes.c.to_key_id).where(
+        select(key_changes.c.from_key_id, key_changes.c.to_key_id, key_changes.c.state).where(
             key_changes.c.receipt_no == receipt_no
         )
     ).one_or_none()
-    if carried is not None and carried.to_key_id == meter.key_id:
-        replace_key(connection, carried.to_key_id, carried.from_key_id)
+    if carried is None:
+        return
+    if carried.state == "confirmed":
+        raise SaleConfirmedError(
+            f"Meter {meter.number} was seen to have the key that receipt {receipt_no} gave it: "
+            "its tokens are out. What is left is a refund."
+        )
+    later = connection.scalar(
+        select(tokens.c.receipt_no)
+        .join(receipts, receipts.c.receipt_no == tokens.c.receipt_no)
+        .where(
+            receipts.c.meter_id == meter.meter_id,
+            receipts.c.receipt_no > receipt_no,
+            ~_is_reversed(receipts.c.receipt_no),
+        )
+        .limit(1)
+    )
+    if later is not None or carried.to_key_id != meter.key_id:
+        raise NotLatestSaleError(
+            f"Receipt {receipt_no} changed the key of meter {meter.number}, and tokens under the "
+            "new key were given out after it, or its key was changed again: it cannot be "
+            "undone. What is left is a refund."
+        )
+    replace_key(connection, carried.to_key_id, carried.from_key_id)
+
+
+def _is_reversed(receipt_no: ColumnElement[int]) -> ColumnElement[bool]:
+    reversal = receipts.alias("reversal")
+    return exists().where(
+        reversal.c.reversed_receipt_no == receipt_no,
+        reversal.c.kind == ReceiptKind.REVERSAL.value,
+    )
 
 
 def entry_places(count: int) -> tuple[str, ...]:
@@ -225,8 +270,18 @@ def _new_key(meter: Meter, request: KeyChangeRequest, now: datetime) -> MeterKey
             f"{new_key.base_date.value} would make its used tokens valid again."
         )
     require_begun(new_key.base_date, now)
-    tid_at(now, new_key.base_date)
+    _require_lasting(new_key, tid_at(now, new_key.base_date))
     return new_key
+
+
+def _require_lasting(new_key: MeterKey, tid: int) -> None:
+    """Refuse a key under which the meter would take no token from its first day on."""
+    if tid >> _TID_LOW_BITS > new_key.ken:
+        raise KeyExpiredError(
+            f"A key with KEN {new_key.ken} on base date {new_key.base_date.value} has ended: the "
+            "meter would take no token any more. Name an expiry number (--ken) from "
+            f"{tid >> _TID_LOW_BITS} to 255; 255 is as long as the base date lasts."
+        )
 
 
 def _decide(
