@@ -13,11 +13,19 @@ from storage.engine import open_engine, writing
 from storage.errors import InvariantError
 from tests.cash.books import ledger, scalar
 from tests.cash.camt import ACCOUNT, Booking, Payment, statement
-from vending import Meter, NewMeter, Shop, Tender, VendRequest
+from vending import (
+    Meter,
+    NewMeter,
+    RefundRequest,
+    ReversalRequest,
+    Shop,
+    Tender,
+    VendRequest,
+)
 from vending.cash.bank.rows import Entry
 from vending.cash.batches import BatchKind
 from vending.cash.faults import BankFileError, BankReviewError, UnknownBankEntryError
-from vending.shop.faults import DatabaseInvariantError, UnknownMeterError
+from vending.shop.faults import ReservedClientError, UnknownMeterError
 from vending.sts import make_drn
 
 ROOT = Path(__file__).parent.parent.parent
@@ -89,7 +97,7 @@ def test_what_a_booking_may_be_for(shop: Shop, meter: Meter) -> None:
 def test_nothing_is_vended_before_a_review(shop: Shop, meter: Meter, database_url: str) -> None:
     (entry,) = imported(shop, Booking([Payment("100.00", meter.number)]))
     assert list(shop.bank.settle(operator="boss")) == []
-    with pytest.raises(DatabaseInvariantError, match="review"):
+    with pytest.raises(ReservedClientError):
         shop.vend(VendRequest("bank", f"entry-{entry.entry_id}-1", meter.number, 10_000))
     assert scalar(database_url, "SELECT count(*) FROM receipts") == 0
 
@@ -110,6 +118,22 @@ def test_an_accepted_transfer_is_vended_once(shop: Shop, meter: Meter, database_
     assert books["tender.bank"] == 0
     later = imported(shop, Booking([Payment("50.00", "again")], reference="R7"))
     assert [(each.kind, each.score) for each in later[0].proposals] == [("meter", 70)]
+
+
+def test_what_was_settled_is_refunded_not_reversed(
+    shop: Shop, meter: Meter, database_url: str
+) -> None:
+    (entry,) = imported(shop, Booking([Payment("100.00", meter.number)]))
+    shop.bank.accept(entry.entry_id, operator="boss")
+    (settled,) = shop.bank.settle(operator="boss")
+    assert scalar(database_url, "SELECT count(*) FROM prints") == 1
+    reversal = shop.advice.reverse(
+        ReversalRequest("till", "r", f"entry-{entry.entry_id}-1", "bank")
+    )
+    assert reversal.fault is not None
+    assert reversal.fault.code == "receipt_printed"
+    assert settled.receipt_no is not None
+    shop.advice.refund(RefundRequest("till", "f", settled.receipt_no, "x")).require_done()
 
 
 def test_a_review_is_a_persons_and_can_be_changed(shop: Shop, meter: Meter) -> None:
@@ -143,6 +167,26 @@ def test_what_failed_is_reviewed_again(shop: Shop, meter: Meter) -> None:
     assert shop.bank.accept(entry.entry_id, operator="boss").message_id == "entry-1-2"
     (settled,) = shop.bank.settle(operator="boss")
     assert settled.outcome == "done"
+
+
+def test_a_booking_that_cannot_be_settled_does_not_stop_the_others(
+    shop: Shop, meter: Meter
+) -> None:
+    """Its id was taken, as a version before this one let anybody do."""
+    entries = imported(
+        shop,
+        Booking([Payment("100.00", meter.number)]),
+        Booking([Payment("120.00", meter.number)]),
+    )
+    for entry in entries:
+        shop.bank.accept(entry.entry_id, operator="boss")
+    taken = VendRequest("bank", f"entry-{entries[0].entry_id}-1", meter.number, 1, Tender.BANK)
+    assert shop._vend_for_bank(taken).fault is not None
+    ended = [(each.outcome, each.fault) for each in shop.bank.settle(operator="boss")]
+    assert ended == [("failed", "message_conflict"), ("done", "")]
+    shop.bank.accept(entries[0].entry_id, operator="boss")
+    assert [each.outcome for each in shop.bank.settle(operator="boss")] == ["done"]
+    assert shop.statement().agrees
 
 
 def test_a_vendors_transfer_is_credit(shop: Shop, database_url: str) -> None:

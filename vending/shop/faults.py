@@ -253,6 +253,13 @@ class RequestFormatError(ShopError):
     family: ClassVar[FaultFamily] = FaultFamily.PROTOCOL
 
 
+class ReservedClientError(ShopError):
+    """The client's name is kept for requests that the shop makes by itself."""
+
+    code: ClassVar[str] = "reserved_client"
+    family: ClassVar[FaultFamily] = FaultFamily.PROTOCOL
+
+
 class MessageConflictError(ShopError):
     """The message id was used before, for another request."""
 

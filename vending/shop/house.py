@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine
 
@@ -16,10 +16,13 @@ from vending.people.actor import ANYBODY, Actor, Permission
 from vending.people.door import Door
 from vending.people.faults import ClientMismatchError
 from vending.security.port import SecurityModule
-from vending.shop.faults import PermissionDeniedError, storage_faults
+from vending.shop.faults import PermissionDeniedError, ReservedClientError, storage_faults
 from vending.shop.settings import Utility
 from vending.shop.values import require_moment, require_text
 
+BANK_CLIENT: Final = "bank"
+CAMPAIGN_CLIENTS: Final = "campaign-"
+"""Clients of the shop's own requests."""
 _Request = TypeVar("_Request", bound=Any)
 """A frozen request with the fields client, operator and terminal."""
 
@@ -105,14 +108,21 @@ class House:
                 f"This API key is for the client {self.actor.client}: requests must name it."
             )
 
-    def signed(self, request: _Request) -> _Request:
+    def signed(self, request: _Request, *, own: bool = False) -> _Request:
         """A request as whoever signed in makes it, at the terminal where they stand.
 
+        Args:
+            request: what is asked.
+            own: the shop asks by itself: for a bank booking, for a meter of a campaign.
+
         Raises:
+            ReservedClientError: somebody else names a client that the shop keeps for that.
             ClientMismatchError: the actor's API key was made for another client.
             VendorTerminalError: the actor works for a vendor, and the terminal is not its.
         """
         self.require_client(request.client)
+        if not own:
+            require_open_client(request.client)
         if self.actor.is_anybody:
             return request
         signed = replace(
@@ -140,6 +150,18 @@ class House:
         """
         require_text("The operator", named)
         return self.actor.name or named
+
+
+def require_open_client(client: str) -> None:
+    """Refuse client names under which the shop itself asks: their message ids can be foretold.
+
+    Raises:
+        ReservedClientError: it is such a name.
+    """
+    if client == BANK_CLIENT or client.startswith(CAMPAIGN_CLIENTS):
+        raise ReservedClientError(
+            f"The client name {client} is kept for requests of the shop itself: choose another."
+        )
 
 
 def read_clock(clock: Callable[[], datetime]) -> datetime:

@@ -37,20 +37,30 @@ from vending.cash.bank.rows import (
 )
 from vending.cash.bank.tables import bank_reviews
 from vending.cash.cash_tables import deposit_slips
-from vending.cash.faults import BankFileError, BankReviewError
+from vending.cash.faults import BankFileError, BankReviewError, VendorTerminalError
 from vending.cash.top_ups import top_up_from_bank
 from vending.cash.vendor_rows import require_vendor
+from vending.errors import FaultFamily, VendingError
 from vending.people.actor import Permission
+from vending.people.faults import ClientMismatchError, SignInRequiredError
 from vending.shop.books import Tender
-from vending.shop.faults import RequestFormatError
+from vending.shop.faults import MeterBusyError, PermissionDeniedError, RequestFormatError
 from vending.shop.house import House
 from vending.shop.meters import find_meter
 from vending.shop.requests import Outcome, VendRequest, VendResult
+from vending.shop.reversals import note_print
 from vending.shop.tables import requests
 from vending.shop.values import require_text
 
 FILE_BYTES_MAX: Final = 256 * 1024 * 1024
 _PAGE: Final = 200
+_OF_WHO_SETTLES: Final = (
+    PermissionDeniedError,
+    SignInRequiredError,
+    ClientMismatchError,
+    VendorTerminalError,
+)
+"""Faults that say nothing about a booking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +107,7 @@ class BankDesk:
             BankFileError, BankMappingError: it cannot be read at all.
         """
         self.house.require(Permission.SUPERVISE)
+        _require_bytes(content)
         return list(self._lines(content, mapping, account))
 
     def import_file(
@@ -124,6 +135,7 @@ class BankDesk:
         self.house.require(Permission.SUPERVISE)
         who, now = self.house.who(operator), self.house.now()
         require_text("The file's name", file_name, length_max=255)
+        _require_bytes(content)
         kind = "camt.053" if mapping is None else f"csv {load_mapping(mapping).name}"
         sha256 = hashlib.sha256(f"{kind}/{account}\n".encode() + content).hexdigest()
         with self.house.writing() as connection:
@@ -236,6 +248,8 @@ class BankDesk:
         """Do what was accepted, one booking after the other, each in its own transactions.
 
         May be stopped or killed at any moment and run again: what was done is not done twice.
+        A booking that is refused has failed, for this reason, and the next ones go on.
+        Each receipt counts as shown from then on: it can be refunded, not reversed.
 
         Args:
             operator: who runs it; stands on the receipts.
@@ -254,7 +268,7 @@ class BankDesk:
             for review, amount_minor in page:
                 if limit is not None and done >= limit:
                     return
-                yield self._settle(review, amount_minor, who)
+                yield self._settled(review, amount_minor, who)
                 after, done = review.entry_id, done + 1
             if len(page) < _PAGE:
                 return
@@ -379,6 +393,22 @@ class BankDesk:
             return {"kind": VENDOR, **target}
         return {"kind": DEPOSIT, "slip_id": _free_slip(connection, entry, target["slip_id"])}
 
+    def _settled(self, review: Review, amount_minor: int, who: str) -> Settled:
+        try:
+            return self._settle(review, amount_minor, who)
+        except _OF_WHO_SETTLES:
+            raise
+        except MeterBusyError as fault:  # of this meter alone: settle it again later
+            return _not_done(review, amount_minor, "unknown", fault)
+        except VendingError as fault:
+            if fault.family is FaultFamily.SYSTEM:
+                raise
+            with self.house.writing() as connection:
+                current = last_review(connection, review.entry_id, lock=True)
+                if current == review:
+                    self._end(connection, review, {"state": "failed", "fault": fault.code})
+            return _not_done(review, amount_minor, "failed", fault)
+
     def _settle(self, review: Review, amount_minor: int, who: str) -> Settled:
         if review.kind == METER:
             return self._vend(review, amount_minor, who)
@@ -423,6 +453,9 @@ class BankDesk:
             current = last_review(connection, review.entry_id, lock=True)
             if current == review:
                 self._end(connection, review, self._ending(connection, result, amount_minor))
+            if result.receipt is not None:
+                # its tokens are handed out now, to be sent: what is left is a refund
+                note_print(connection, result.receipt.receipt_no, self.house.now(), who)
         if result.receipt is None:
             code = result.fault.code if result.fault is not None else ""
             return Settled(review.entry_id, METER, amount_minor, review.meter, "failed", fault=code)
@@ -467,6 +500,17 @@ class BankDesk:
             )
             .values(settled_at=self.house.now(), **values)
         )
+
+
+def _require_bytes(content: object) -> None:
+    if not isinstance(content, bytes):
+        raise RequestFormatError(f"A file is bytes, not {type(content).__name__}.")
+
+
+def _not_done(review: Review, amount_minor: int, outcome: str, fault: VendingError) -> Settled:
+    return Settled(
+        review.entry_id, review.kind, amount_minor, review.meter, outcome, fault=fault.code
+    )
 
 
 def _free_slip(connection: Connection, entry: Entry, slip_id: int) -> int:
