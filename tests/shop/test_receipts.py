@@ -16,7 +16,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.shop.conftest import Clock
-from vending import KeyChangeRequest, Meter, NewMeter, Receipt, Shop, VendRequest, receipt_text
+from vending import (
+    KeyChangeRequest,
+    Meter,
+    NewMeter,
+    Price,
+    Receipt,
+    Shop,
+    VendRequest,
+    receipt_text,
+)
 from vending.receipts.receipt import (
     KeyPart,
     LinePart,
@@ -81,6 +90,28 @@ def test_a_receipt_in_json_is_the_receipt(shop: Shop, meter: Meter) -> None:
     assert plain["issued_at"] == "2026-11-21T09:30:00.000000Z"
     assert plain["tokens"][0]["digits"] == receipt.token
     assert plain["test_marks"] == ["public test keys"]
+
+
+def test_a_receipt_tells_what_its_token_cost_and_in_which_shift(shop: Shop, meter: Meter) -> None:
+    assert sale(shop, meter.number).shift_no is None
+    shift = shop.shifts.open(operator="ben", terminal="Till 2")
+    shop.set_price(Price(per_kwh=25_000, tax_bp=1_600), operator="ben")
+    request = VendRequest(
+        "kiosk",
+        "5f0c-9",
+        meter.number,
+        10_000,
+        operator="ben",
+        terminal="Till 2",
+        confirmed_second=True,
+    )
+    receipt = shop.vend(request).require_done()
+    assert receipt.payment is not None
+    lines = {line.kind: line.amount_minor for line in receipt.payment.lines}
+    (token,) = receipt.tokens
+    assert (token.amount_minor, token.tax_minor) == (lines["energy"], lines["tax"])
+    assert token.tax_minor > 0
+    assert receipt.shift_no == shift.batch_id
 
 
 def test_the_mark_is_there_only_when_it_must_be(shop: Shop, meter: Meter) -> None:

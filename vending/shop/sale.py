@@ -16,6 +16,7 @@ from storage.prepared import ask_ahead
 from vending.cash.credit import asks_vendor_of, moves_by, spend, vendor_of
 from vending.cash.drawer import asks_open_shift, asks_shifts_required, shift_of_sale
 from vending.price.dues import settle
+from vending.price.lines import LineKind
 from vending.receipts.receipt import Receipt, ReceiptKind, TokenPart
 from vending.security.port import SecurityModule
 from vending.shop.books import moves_of
@@ -141,6 +142,7 @@ def sell_credit(
         if seller.prepaid:
             spend(connection, seller, sold.tendered_minor - sold.change_minor)
     digits = security.make_token(content, meter.attributes())
+    shift_id = shift_of_sale(connection, request.operator, request.terminal, request.tender)
     transaction_id = ledger.post(
         connection,
         kind="vend",
@@ -163,7 +165,7 @@ def sell_credit(
         terminal=request.terminal,
         tender=request.tender.value,
         resource=meter.resource.value,
-        shift_id=shift_of_sale(connection, request.operator, request.terminal, request.tender),
+        shift_id=shift_id,
         tendered_minor=sold.tendered_minor,
         change_minor=sold.change_minor,
         transaction_id=transaction_id,
@@ -190,13 +192,22 @@ def sell_credit(
         meter=meter_part(held, new_key),
         tokens=(
             *(change.parts(behind=1) if change is not None else ()),
-            TokenPart(credit_name(meter, change), digits, sold.units, offer.tid, code="credit"),
+            TokenPart(
+                credit_name(meter, change),
+                digits,
+                sold.units,
+                offer.tid,
+                code="credit",
+                amount_minor=sold.amount_of(LineKind.ENERGY),
+                tax_minor=sold.energy_tax_minor,
+            ),
         ),
         payment=payment_part(utility, request.tender, offer),
         messages=tuple(text for text, _ in messages),
         message_reasons=tuple(reason for _, reason in messages),
         test_marks=security.test_marks(meter.attributes()),
         days_since_last=_days_between(utility, bought_before, now),
+        shift_no=shift_id,
     )
 
 
