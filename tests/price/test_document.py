@@ -98,6 +98,12 @@ def test_a_scheme_has_the_numbers_that_it_needs(
         Scheme(kind, rate, fixed)
 
 
+def test_a_tariff_is_read_from_text_only() -> None:
+    for read in (read_toml, read_json):
+        with pytest.raises(TariffFormatError, match="text"):
+            read(PLAIN.encode(), ZAR)  # type: ignore[arg-type]
+
+
 CHARGED = """
 [[charges]]
 code = "rent"

@@ -166,6 +166,8 @@ def _filled(plain: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sized(text: str) -> str:
+    if not isinstance(text, str):
+        raise TariffFormatError(f"A tariff is read from text, not {type(text).__name__}.")
     if len(text) > _DOCUMENT_MAX:
         raise TariffFormatError(f"A tariff has at most {_DOCUMENT_MAX} characters.")
     return text
