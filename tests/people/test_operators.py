@@ -140,13 +140,35 @@ def test_names_differ_by_more_than_case(chief: Shop) -> None:
             chief.people.add_operator(name, CLERK.password, ["clerk"])
 
 
+def test_what_is_no_credentials_is_said_so(house: House) -> None:
+    for credentials in ("boss", b"key", 7, ("boss", "password")):
+        with pytest.raises(RequestFormatError, match="Password"):
+            house.open(credentials)  # type: ignore[arg-type]
+
+
+def test_no_name_can_be_taken_for_another(chief: Shop) -> None:
+    for name in ("c\u0430rl", "b\u03bfb", "a/b", "a\u2460", "z\u00eb\u5b8b"):
+        with pytest.raises(OperatorNameError, match="script"):
+            chief.people.add_operator(name, CLERK.password, ["clerk"])
+    chief.people.add_operator("cop", CLERK.password, ["clerk"])
+    with pytest.raises(OperatorExistsError, match="looks like"):
+        chief.people.add_operator("\u0441\u043e\u0440", CLERK.password, ["clerk"])
+    for name in (
+        "Zo\u00eb O'Hara-2",
+        "\u5f20\u4f1f",
+        "\u0418\u0432\u0430\u043d",
+        "\u5c71\u7530\u3055\u304f\u3089",
+    ):
+        assert chief.people.add_operator(name, CLERK.password, ["clerk"]).name == name
+
+
 def test_wrong_values_are_refused(chief: Shop) -> None:
     for password in ("short", "x" * 1_001, "aaaaaaaaaaaa"):
         with pytest.raises(PasswordRuleError):
             chief.people.add_operator("dora", password, ["clerk"])
     with pytest.raises(PasswordRuleError, match="name"):
         chief.people.add_operator("long-enough-name", "Long-Enough-Name", ["clerk"])
-    for roles in ([], ["king"]):
+    for roles in ([], ["king"], None, 7, [[]], "clerk"):
         with pytest.raises(UnknownRoleError, match="clerk"):
             chief.people.add_operator("dora", CLERK.password, roles)
     with pytest.raises(BindingError):

@@ -21,6 +21,7 @@ from vending.people.credentials import ApiKey, Credentials, Password, SessionTok
 from vending.people.faults import SignInRequiredError, WrongCredentialsError
 from vending.people.operators import any_operator, operator_by_id
 from vending.people.sign_in import session_of, sign_in
+from vending.shop.faults import RequestFormatError
 
 RECHECK_S: Final = 1.0
 """How long a look at the database is believed."""
@@ -70,12 +71,17 @@ def come_in(engine: Engine, credentials: Credentials | None, clock: Callable[[],
 
     Raises:
         SignInRequiredError: the shop has operators, and no credentials were given.
+        RequestFormatError: they are none.
         WrongCredentialsError: they do not open this shop.
         TooManyTriesError: wait.
         StorageError: the database cannot be asked.
     """
     if credentials is None:
         return Door(engine, clock, _anybody)
+    if not isinstance(credentials, Credentials):
+        raise RequestFormatError(
+            "Credentials are a Password(name, password), an ApiKey(text) or a SessionToken(text)."
+        )
     if isinstance(credentials, Password):
         operator_id = sign_in(engine, credentials, clock()).operator_id
         return Door(engine, clock, lambda connection, _: _operator(connection, operator_id))

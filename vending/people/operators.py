@@ -20,6 +20,7 @@ from vending.people.faults import (
     UnknownOperatorError,
     UnknownRoleError,
 )
+from vending.people.names import looks, require_one_script
 from vending.people.tables import operator_roles, operators, sign_ins
 from vending.shop.values import require_text
 
@@ -47,12 +48,14 @@ def require_name(name: str) -> str:
     """A new operator's name, as it is kept.
 
     Raises:
-        OperatorNameError: empty, too long, with a colon or control characters.
+        OperatorNameError: empty, too long, with a colon or control characters, or with letters
+            of several scripts.
     """
     require_text("An operator's name", name, length_max=_NAME_LENGTH_MAX, fault=OperatorNameError)
     kept = unicodedata.normalize("NFC", name).strip()
     if not kept or ":" in kept:
         raise OperatorNameError("An operator's name must not be empty, nor hold a colon.")
+    require_one_script(kept)
     return kept
 
 
@@ -70,8 +73,9 @@ def require_roles(roles: Collection[Role | str]) -> frozenset[Role]:
         UnknownRoleError: no such role, or none at all; lists them.
     """
     try:
-        wanted = frozenset(Role(role) for role in roles)
-    except ValueError:
+        # a word alone is no list of words, though it can be walked along
+        wanted = frozenset(Role(role) for role in (() if isinstance(roles, str) else roles))
+    except (TypeError, ValueError):
         wanted = frozenset()
     if not wanted:
         raise UnknownRoleError(f"Name one role or more of: {', '.join(Role)}.")
@@ -94,7 +98,7 @@ def insert_operator(
     """Add an operator.
 
     Raises:
-        OperatorExistsError: the name is taken.
+        OperatorExistsError: the name is taken, or looks like one that is.
         FirstOperatorError: the first one is to be no administrator.
     """
     if Role.ADMINISTRATOR not in roles and not any_operator(connection):
@@ -103,6 +107,11 @@ def insert_operator(
         )
     if _row(connection, name) is not None:
         raise OperatorExistsError(f"There is an operator {name} already; choose another name.")
+    drawn = looks(fold(name))
+    if any(looks(folded) == drawn for folded in connection.scalars(select(operators.c.folded))):
+        raise OperatorExistsError(
+            "There is an operator whose name looks like this one in other letters; choose another."
+        )
     connection.execute(
         insert(operators),
         {
