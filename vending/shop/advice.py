@@ -28,7 +28,7 @@ from vending.receipts.receipt import Reason, Receipt, ReceiptKind
 from vending.shop.answering import answer
 from vending.shop.books import Tender
 from vending.shop.copies import stored_receipt
-from vending.shop.counter_tables import advices, prints
+from vending.shop.counter_tables import advices
 from vending.shop.faults import RequestFormatError
 from vending.shop.giveout import Words, give_out, reason_words, require_reason
 from vending.shop.house import House
@@ -36,7 +36,7 @@ from vending.shop.key_change import undo_key_change
 from vending.shop.meters import find_meter
 from vending.shop.once import question_of
 from vending.shop.requests import VendResult, require_ids
-from vending.shop.reversals import require_unreversed
+from vending.shop.reversals import note_print, require_unreversed
 from vending.shop.undoing import (
     Sale,
     find_sale,
@@ -136,11 +136,7 @@ class AdviceDesk:
         with self.house.writing() as connection:
             stored_receipt(connection, receipt_no, lock=True)
             require_unreversed(connection, receipt_no)
-            insert_if_new(
-                connection,
-                prints,
-                {"receipt_no": receipt_no, "printed_at": now, "operator": who},
-            )
+            note_print(connection, receipt_no, now, who)
 
     def confirm(self, client: str, message_id: str, *, operator: str = "") -> Receipt:
         """The customer has the token of this sale; gives its receipt.

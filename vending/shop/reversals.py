@@ -1,12 +1,15 @@
-"""Whether a sale was undone since."""
+"""Whether a sale was undone since; and that it cannot be any more, because it was shown."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
 
+from storage.engine import insert_if_new
 from vending.receipts.receipt import ReceiptKind
+from vending.shop.counter_tables import prints
 from vending.shop.faults import SaleReversedError
 from vending.shop.tables import receipts
 
@@ -33,3 +36,12 @@ def require_unreversed(connection: Connection, receipt_no: int) -> None:
             f"Receipt {receipt_no} was reversed by receipt {reversal}: its token must not be "
             "given to anybody."
         )
+
+
+def note_print(connection: Connection, receipt_no: int, now: datetime, operator: str) -> None:
+    """Somebody gets this receipt's tokens now; nothing changes when somebody had them before."""
+    insert_if_new(
+        connection,
+        prints,
+        {"receipt_no": receipt_no, "printed_at": now, "operator": operator},
+    )
