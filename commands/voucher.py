@@ -14,7 +14,7 @@ from rich.text import Text
 import vending
 from commands.counter import database_option, open_shop, operator_option, terminal_option
 from commands.output import console, counting, error_console, json_option, print_json
-from commands.vend.answers import print_result
+from commands.vend.answers import show_result
 from commands.vend.options import id_of, request_options
 
 if TYPE_CHECKING:
@@ -185,7 +185,8 @@ def redeem(
             accept_key_change=with_key_change,
         )
         error_console.print(f"Message id {request.message_id}", style="dim", markup=False)
-        ctx.exit(print_result(shop.vouchers.redeem(request), as_json=as_json))
+        redeemed = shop.vouchers.redeem(request)
+        ctx.exit(show_result(shop, redeemed, as_json=as_json, operator=operator))
 
 
 def _printed(made: MadeVouchers, shop: Shop, how_to: str, suffix: str) -> bytes:

@@ -39,6 +39,22 @@ def is_answered(shop: Shop, client: str, message_id: str) -> bool:
     return True
 
 
+def show_result(
+    shop: Shop,
+    result: VendResult,
+    *,
+    as_json: bool,
+    receipt_output: ReceiptOutput | None = None,
+    operator: str = "",
+) -> int:
+    """Note that a sale is shown, to a person or to a program, then print its answer."""
+    if result.reversed_by is None:
+        note_shown(shop, result.receipt, operator=operator)
+    return print_result(
+        result, as_json=as_json, receipt_output=receipt_output, language=shop.utility.language
+    )
+
+
 def note_shown(shop: Shop, receipt: Receipt | None, *, operator: str = "") -> None:
     """A sale's receipt is about to be shown: from then on the sale cannot be reversed."""
     if receipt is not None and receipt.kind.value == "credit":
@@ -60,29 +76,47 @@ def print_result(
     """Print an answer; gives the exit status.
 
     With --json standard output gets the stored bytes, of a refusal too; standard error gets
-    the refusal in words.
+    the refusal in words.  Of a sale that was reversed it gets no more than that.  Sales
+    are printed by `show_result`.
     """
     if result.outcome is vending.Outcome.UNKNOWN:
         return _print_unknown(result, as_json=as_json)
     if as_json:
-        click.echo(result.response.decode())
+        _print_stored(result)
     if result.fault is not None:
         return report_fault(result.fault, as_json=False)
+    if result.reversed_by is not None:
+        error_console.print(
+            f"It was sold, and reversed since, by receipt {result.reversed_by}: its tokens are "
+            "not shown any more.",
+            style="yellow",
+        )
+        return EXIT_CHECK_FAILED
     if result.receipt is not None and not as_json:
         if result.replayed:
             error_console.print("Answered before; nothing new was sold.", style="yellow")
-        if result.reversed_by is not None:
-            error_console.print(
-                f"It was reversed since, by receipt {result.reversed_by}: its tokens are not "
-                "shown any more.",
-                style="yellow",
-            )
-            return EXIT_CHECK_FAILED
         if receipt_output is None:
             click.echo(vending.receipt_text(result.receipt, language), nl=False)
         else:
             deliver_sale(result.receipt, receipt_output, language)
     return 0
+
+
+def _print_stored(result: VendResult) -> None:
+    """The stored bytes; of a sale that was reversed only that: nobody may have its tokens."""
+    if result.reversed_by is None:
+        click.echo(result.response.decode())
+        return
+    assert result.receipt is not None
+    print_json(
+        {
+            "outcome": "reversed",
+            "client": result.client,
+            "message_id": result.message_id,
+            "receipt_no": result.receipt.receipt_no,
+            "reversed_by": result.reversed_by,
+        }
+    )
 
 
 def _print_unknown(result: VendResult, *, as_json: bool) -> int:

@@ -7,7 +7,7 @@ import click
 from commands.counter import database_option, open_shop, operator_option
 from commands.output import EXIT_CHECK_FAILED, console, json_option, print_json
 from commands.receipt_output import ReceiptOutput, receipt_options, shown_receipt_options
-from commands.vend.answers import note_shown, print_receipt, print_result
+from commands.vend.answers import note_shown, print_receipt, show_result
 
 
 @click.command()
@@ -33,20 +33,10 @@ def last(
     with open_shop(database) as shop:
         if message_id is not None:
             answer = shop.last_response(client, message_id)
-            if not as_json and answer.reversed_by is None:
-                note_shown(shop, answer.receipt)
-            ctx.exit(
-                print_result(
-                    answer,
-                    as_json=as_json,
-                    receipt_output=receipt_output,
-                    language=shop.utility.language,
-                )
-            )
+            ctx.exit(show_result(shop, answer, as_json=as_json, receipt_output=receipt_output))
         assert meter is not None
         receipt = shop.last_receipt(meter)
-        if not as_json:
-            note_shown(shop, receipt)
+        note_shown(shop, receipt)
         print_receipt(
             receipt,
             as_json=as_json,

@@ -13,7 +13,7 @@ import vending
 from commands.counter import database_option, open_shop, operator_option, terminal_option
 from commands.output import console, error_console, json_option, print_json
 from commands.receipt_output import ReceiptOutput, receipt_options
-from commands.vend.answers import announce, is_answered, is_terminal, note_shown, print_result
+from commands.vend.answers import announce, is_answered, is_terminal, show_result
 from commands.vend.options import id_of, request_options, tender_option, yes_option
 from vending.shop.money import parse_scaled, scaled
 
@@ -150,10 +150,8 @@ def _carry_out(
         _confirm_sale(shop, shop.trial_request(request))
     announce(request.message_id)
     result = _asked(shop, request) if may_ask else shop.vend(request)
-    if not as_json and result.reversed_by is None:
-        note_shown(shop, result.receipt, operator=request.operator)
-    return print_result(
-        result, as_json=as_json, receipt_output=receipt_output, language=shop.utility.language
+    return show_result(
+        shop, result, as_json=as_json, receipt_output=receipt_output, operator=request.operator
     )
 
 

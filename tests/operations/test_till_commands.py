@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import cli
-from vending import CounterRules, NewMeter, Shop
+from vending import CounterRules, NewMeter, Shop, VendRequest
 from vending.sts import make_drn
 
 NUMBER, OTHER = make_drn("07", "00000042"), make_drn("07", "00000043")
@@ -81,10 +81,15 @@ def test_units_are_sold_given_and_carried_over(till: Till) -> None:
     assert till.json("statement")["free_units"] == 50 + 500 + 125
 
 
-def test_a_sale_is_confirmed_reversed_and_refunded(till: Till) -> None:
-    till.json(NUMBER, "100", "--message-id", "s1")
+def test_a_sale_is_confirmed_reversed_and_refunded(till: Till, database_url: str) -> None:
+    with Shop.open(database_url) as shop:  # its answer never arrives at the till
+        sold = shop.vend(VendRequest("till", "s1", NUMBER, 10_000)).require_done()
     assert "REVERSAL" in till.run("advise", "reverse", "s1", "--reason", "no paper")
     assert "not shown" in till.run(NUMBER, "100", "--message-id", "s1", status=1)
+    for asked in ((NUMBER, "100", "--message-id", "s1"), ("last", "--message-id", "s1")):
+        told = till.json(*asked, status=1)
+        assert (told["outcome"], told["reversed_by"]) == ("reversed", 2)
+        assert sold.tokens[0].digits not in str(told)
     till.run(NUMBER, "100", "--message-id", "s2")
     assert till.json("advise", "confirm", "s2")["confirmed"] == "s2"
     assert "sale_confirmed" in till.run("advise", "reverse", "s2", status=3)
@@ -94,6 +99,24 @@ def test_a_sale_is_confirmed_reversed_and_refunded(till: Till) -> None:
     refund = till.json("refund", str(receipt_no), "--reason", "meter broken")
     assert refund["receipt"]["kind"] == "refund"
     assert "Refunds" in till.run("statement")
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        (NUMBER, "100", "--message-id", "s1", "--json"),
+        ("last", NUMBER, "--json"),
+        ("last", NUMBER),
+        ("last", "--message-id", "s1", "--json"),
+    ],
+)
+def test_digits_that_were_handed_out_are_not_undone(
+    till: Till, database_url: str, shown: tuple[str, ...]
+) -> None:
+    with Shop.open(database_url) as shop:
+        sold = shop.vend(VendRequest("till", "s1", NUMBER, 10_000)).require_done()
+    assert sold.tokens[0].digits in "".join(till.run(*shown).split()).replace("-", "")
+    assert "receipt_printed" in till.run("advise", "reverse", "s1", status=3)
 
 
 def test_the_same_sale_again_needs_an_answer(till: Till, database_url: str) -> None:
