@@ -11,6 +11,8 @@ from storage.engine import open_engine, writing
 from tests.operations.asking import code_of, sell
 from tests.shop.databases import START
 from vending import (
+    EngineeringAct,
+    EngineeringRequest,
     KeyChangeRequest,
     Meter,
     NewMeter,
@@ -18,6 +20,7 @@ from vending import (
     ReversalRequest,
     Shop,
     VendRequest,
+    VendResult,
     receipt_text,
 )
 from vending.security.groups import (
@@ -188,6 +191,36 @@ def test_a_reversed_sale_takes_its_key_change_back(shop: Shop, meter: Meter, enr
     assert len(again.tokens) == 5
     assert shop.meter(meter.number).key.krn == 2
     assert shop.statement().agrees
+
+
+def test_a_key_change_that_was_followed_is_not_undone(
+    shop: Shop, meter: Meter, enrol: Enrol
+) -> None:
+    enrol(KeyPolicy.AUTO)
+
+    def undo(message_id: str, sale: str) -> VendResult:
+        return shop.advice.reverse(ReversalRequest("kiosk", message_id, sale))
+
+    sell(shop, meter.number, "1")
+    undo("r1", "1").require_done()
+    with pytest.raises(KeyChangeNotIssuedError):
+        shop.confirm_key_change(meter.number, 2)
+    sell(shop, meter.number, "2")
+    clear = EngineeringRequest("kiosk", "e", meter.number, EngineeringAct.CLEAR_TAMPER, 0, "x")
+    shop.engineering.issue(clear).require_done()
+    assert code_of(undo("r2", "2")) == "not_latest_sale"
+    assert shop.meter(meter.number).key.krn == 2
+
+
+def test_a_key_change_that_was_seen_on_the_meter_is_not_undone(
+    shop: Shop, meter: Meter, enrol: Enrol
+) -> None:
+    enrol(KeyPolicy.AUTO)
+    sell(shop, meter.number, "1")
+    shop.confirm_key_change(meter.number, 2)
+    result = shop.advice.reverse(ReversalRequest("kiosk", "r", "1"))
+    assert code_of(result) == "sale_confirmed"
+    assert shop.meter(meter.number).key.krn == 2
 
 
 def test_a_refused_sale_changes_no_key(shop: Shop, meter: Meter, enrol: Enrol) -> None:
