@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,25 @@ from storage.engine import open_engine
 from tests.shop.conftest import Clock
 from tests.shop.databases import PRICE
 from tests.shop.test_vendor_credit import left, make_vendor
-from vending import KeyChangeRequest, NewMeter, Outcome, Price, PublicTestKeys, Shop, VendRequest
+from vending import (
+    CounterRules,
+    FreeBasicRequest,
+    KeyChangeRequest,
+    NewMeter,
+    Outcome,
+    PaymentRequest,
+    Price,
+    PublicTestKeys,
+    Shop,
+    VendRequest,
+)
+from vending.cash.faults import BatchCannotCloseError
+from vending.cash.reckoning import Count
+from vending.people.actor import PERMISSIONS, Actor, Role
+from vending.price.situation import Scheme, SchemeKind
 from vending.security.line_module import LineModule
 from vending.shop.faults import MeterBusyError
+from vending.shop.giving import GivingDesk
 from vending.sts import make_drn
 
 ROOT = Path(__file__).parent.parent.parent
@@ -269,3 +286,71 @@ def test_a_refusal_by_a_rule_orders_nothing(database_url: str, clock: Clock, sta
         )
         assert made_by(state) == []
         assert shop.outstanding() == []
+
+
+@contextmanager
+def unreachable(url: str, clock: Clock, state: Path) -> Iterator[Shop]:
+    """A shop whose module has died since it was opened."""
+    with module(state) as remote:
+        shop = Shop.open(url, now=clock, security=remote)
+        shop.trial_vend(NUMBER, AMOUNT)  # it knows the module's keys
+    with shop:
+        yield shop
+
+
+@pytest.mark.parametrize("to_other", [False, True])
+def test_a_terminal_that_changes_hands_in_between_takes_no_credit_from_anybody(
+    database_url: str, clock: Clock, vendor_id: int, state: Path, to_other: bool
+) -> None:
+    with unreachable(database_url, clock, state) as shop:
+        assert shop.vend(REQUEST).outcome is Outcome.UNKNOWN
+        other = make_vendor(shop, CREDIT, name="Other")
+        shop.vendors.assign_terminal("Spaza-0", other if to_other else None)
+    with module(state) as remote, Shop.open(database_url, now=clock, security=remote) as shop:
+        failed = shop.vend(REQUEST)
+        assert failed.fault is not None
+        assert failed.fault.code == "order_changed"
+        assert (left(shop, vendor_id), left(shop, other)) == (CREDIT, CREDIT)
+        assert shop.statement().sales == 0
+
+
+def test_a_terminal_given_to_a_vendor_in_between_sells_from_its_credit(
+    database_url: str, clock: Clock, vendor_id: int, state: Path
+) -> None:
+    with unreachable(database_url, clock, state) as shop:
+        shop.vendors.assign_terminal("Spaza-0", None)
+        assert shop.vend(REQUEST).outcome is Outcome.UNKNOWN
+        shop.vendors.assign_terminal("Spaza-0", vendor_id)
+    with module(state) as remote, Shop.open(database_url, now=clock, security=remote) as shop:
+        require_one_sale(shop, database_url, vendor_id, state)
+
+
+def test_a_payment_without_a_token_takes_the_vendors_credit_too(
+    database_url: str, clock: Clock, vendor_id: int, state: Path
+) -> None:
+    with module(state) as remote, Shop.open(database_url, now=clock, security=remote) as shop:
+        shop.tariffs.add_debt(
+            NUMBER,
+            name="Loan",
+            principal_minor=9_000,
+            scheme=Scheme(SchemeKind.PERCENT, rate_bp=5_000),
+            reason="new",
+        )
+        paid = shop.payments.pay(PaymentRequest("k", "p", NUMBER, AMOUNT, terminal="Spaza-0"))
+        assert paid.outcome is Outcome.DONE
+        assert left(shop, vendor_id) == CREDIT - AMOUNT
+
+
+@pytest.mark.usefixtures("vendor_id")
+def test_a_shift_with_an_unknown_gift_in_it_does_not_close(
+    database_url: str, clock: Clock, state: Path
+) -> None:
+    carl = Actor("carl", PERMISSIONS[Role.CLERK], operator_id=1, terminal="1")
+    with unreachable(database_url, clock, state) as shop:
+        shop.rules.set(CounterRules(free_basic_units=500))
+        shift = shop.shifts.open(operator="carl", terminal="1")
+        desk = GivingDesk(replace(shop._house, actor=carl, door=None))
+        given = desk.free_basic(FreeBasicRequest("till", "f", NUMBER, operator="x", terminal="y"))
+        assert given.outcome is Outcome.UNKNOWN
+        with pytest.raises(BatchCannotCloseError):
+            shop.shifts.count(shift.batch_id, Count({"cash": 0}), operator="carl")

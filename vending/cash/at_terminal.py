@@ -28,5 +28,5 @@ def require_terminal_of(connection: Connection, vendor_id: int, terminal: str) -
     if _ITS_TERMINAL.scalar(connection, wanted) is None:
         raise VendorTerminalError(
             f"Who works for vendor {vendor_id} sells at its terminals only, "
-            f"and {terminal or '(none)'} is none of them: name another (`meterhouse terminal list`)."
+            f"and {terminal or '(none)'} is none of them (`meterhouse terminal list`)."
         )

@@ -194,9 +194,18 @@ def spend(connection: Connection, vendor: SellingVendor, amount_minor: int) -> N
     """
     making = in_the_making()
     if making is None:
-        _take(connection, _SPEND, vendor.vendor_id, amount_minor)
+        spend_now(connection, vendor.vendor_id, amount_minor)
     else:
         making.spend(vendor.vendor_id, amount_minor)
+
+
+def spend_now(connection: Connection, vendor_id: int, amount_minor: int) -> None:
+    """Take the price of a sale for which nothing was set aside.
+
+    Raises:
+        VendorCreditExhaustedError: there is not so much; nothing was taken.
+    """
+    _take(connection, _SPEND, vendor_id, amount_minor)
 
 
 def reserve(connection: Connection, vendor_id: int, amount_minor: int) -> int:

@@ -21,6 +21,7 @@ from vending.cash.accounts import vendor_account
 from vending.cash.bank.tables import commission_lines, commission_settlements, vendor_top_ups
 from vending.cash.commission import rate_at, rates_of, unsettled
 from vending.cash.reckoning import GIVEN_BACK
+from vending.cash.tables import vendor_credit
 from vending.cash.vendor_rows import Vendor
 from vending.receipts.columns import Roll
 from vending.shop.money import Currency
@@ -64,10 +65,16 @@ class VendorStatement:
     unsettled_minor: int
     """Commission earned by now, by the rates of today, and not settled yet."""
 
+    credit_minor: int | None = None
+    """What may be sold yet, without the limit; of a prepaid vendor, up to now.  What is set aside
+    for tokens in the making counts: it is in no ledger yet."""
+
     @property
     def agrees(self) -> bool:
-        """Whether the lines lead from the ledger's opening to its closing."""
+        """Whether the lines lead from the ledger's opening to its closing, which is the credit."""
         moved = sum(day.change_minor for day in self.days)
+        if self.credit_minor not in (None, self.closing_minor):
+            return False
         return self.opening_minor + moved == self.closing_minor
 
     def total(self, name: str) -> int:
@@ -157,7 +164,20 @@ def make_statement(
         days=tuple(VendorDay(day, **sums) for day, sums in sorted(days.items())),
         closing_minor=_owed(connection, vendor.vendor_id, before=until),
         unsettled_minor=waiting,
+        credit_minor=_paid_in(connection, vendor) if vendor.prepaid and until is None else None,
     )
+
+
+def _paid_in(connection: Connection, vendor: Vendor) -> int:
+    """What is left of a prepaid vendor's money."""
+    held = connection.scalar(
+        select(
+            func.coalesce(
+                func.sum(vendor_credit.c.available_minor + vendor_credit.c.reserved_minor), 0
+            )
+        ).where(vendor_credit.c.vendor_id == vendor.vendor_id)
+    )
+    return int(held or 0) - vendor.credit_limit_minor
 
 
 def _movements(

@@ -35,7 +35,7 @@ from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 from storage import audit
 from storage.engine import attempt, writing
 from storage.prepared import Prepared
-from vending.cash.credit import post_reserved, reserve, void_reserved
+from vending.cash.credit import post_reserved, reserve, spend_now, void_reserved
 from vending.errors import FaultFamily, VendingError
 from vending.receipts.receipt import Receipt
 from vending.security.faults import ModuleRefusedError
@@ -48,6 +48,7 @@ from vending.security.remote import (
 from vending.shop.faults import (
     GivenUpError,
     MeterBusyError,
+    OrderChangedError,
     OutcomeUnknownError,
     QuestionError,
     SupplyGroupNotAuthorisedError,
@@ -235,6 +236,7 @@ def _first(
         orders = [ordered.order.to_json()]
         _store_intent(connection, question, ordered.order, making, now)
         return _Intent(orders, now)
+    _post_credit(connection, making, None)
     return _finished(connection, question, receipt)
 
 
@@ -316,8 +318,7 @@ def _go_on(
                     receipt = work(connection, row.made_at)
             except Ordered as ordered:
                 return _order_more(connection, question, row, ordered.order)
-            if row.bucket is not None:
-                post_reserved(connection, row.vendor_id, row.bucket, row.reserved_minor)
+            _post_credit(connection, making, row)
             result = _finished(connection, question, receipt)
             _settle(connection, question, "done", row.made_at)
             return result
@@ -325,6 +326,28 @@ def _go_on(
         if not _is_answer(fault):
             raise
         return _void(engine, question, intent, fault)
+
+
+def _post_credit(connection: Connection, making: Making, row: Any) -> None:
+    """Take from the vendor's credit what the work spent, and nothing else.
+
+    Nothing was set aside when the work ordered no token, or a key change before the price was
+    known.
+
+    Raises:
+        OrderChangedError: it was set aside for another vendor, or for one that pays otherwise.
+        VendorCreditExhaustedError: nothing was set aside, and there is not so much.
+    """
+    if row is None or row.bucket is None:
+        if making.spent is not None:
+            spend_now(connection, *making.spent)
+        return
+    if making.spent != (row.vendor_id, row.reserved_minor):
+        raise OrderChangedError(
+            "The terminal was given to another vendor while the token was being made: nothing "
+            "was sold. Sell again under another message id."
+        )
+    post_reserved(connection, row.vendor_id, row.bucket, row.reserved_minor)
 
 
 def _made(
