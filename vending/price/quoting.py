@@ -15,6 +15,7 @@ So the lines add up to the tendered amount, always (specs/vending.md, "Money to 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from vending.price.deductions import Deductions, contained_taxes, deduct, taxes_on_top
@@ -83,7 +84,7 @@ def quote(tariff: Tariff, situation: Situation, tendered_minor: int, currency: C
         *_deducted_lines(tariff, situation, taken, currency),
         *_energy_lines(tariff, energy, currency),
         *_tax_lines(tariff, taken.tax_minor),
-        *_rest_lines(tariff, situation.carried_minor, money - cost, left, currency),
+        *_rest_lines(tariff, situation, money - cost, left, currency),
     ]
     return Quote(
         tendered_minor,
@@ -187,7 +188,13 @@ def quote_account(
     lines = [
         *_deducted_lines(tariff, _NOTHING_KNOWN, taken, currency),
         *_tax_lines(tariff, taken.tax_minor),
-        *_rest_lines(tariff, 0, taken.money_minor, _NOTHING_LEFT_TO_PAY, currency),
+        *_rest_lines(
+            tariff,
+            replace(situation, carried_minor=0),
+            taken.money_minor,
+            _NOTHING_LEFT_TO_PAY,
+            currency,
+        ),
     ]
     return Quote(
         tendered_minor,
@@ -398,16 +405,20 @@ def _tax_lines(tariff: Tariff, amounts: list[int]) -> list[PriceLine]:
 
 
 def _rest_lines(
-    tariff: Tariff, carried_in: int, change: int, left: _Left, currency: Currency
+    tariff: Tariff, situation: Situation, change: int, left: _Left, currency: Currency
 ) -> list[PriceLine]:
-    """What earlier sales carried forward, and what becomes of the money that buys nothing."""
+    """What earlier sales carried forward, and what becomes of the money that buys nothing.
+
+    Where no drawer took the money in, none pays change out: it is kept, whatever the tariff says.
+    """
+    carried_in = situation.carried_minor
     lines = []
     if carried_in:
         reason = Reason("carried_in")
         lines.append(PriceLine(LineKind.CARRIED, -carried_in, "from earlier sales", reason))
     if not change:
         return lines
-    if tariff.change.rule is ChangeRule.CARRY:
+    if tariff.change.rule is ChangeRule.CARRY or situation.keeps_change:
         reason = Reason("carried_out")
         lines.append(PriceLine(LineKind.CARRIED, change, "kept for the next sale", reason))
         return lines

@@ -9,6 +9,7 @@ from calendar import monthrange
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from vending.price.faults import TariffFormatError
 from vending.price.tariff import MONEY_MAX, RATE_SCALE, Charge, Tariff
@@ -83,6 +84,9 @@ class OpenDebt:
     scheme: Scheme
 
 
+_WITHOUT_DRAWER: Final = frozenset({"bank", "wallet", "voucher"})
+
+
 @dataclass(frozen=True, slots=True)
 class DueCharge:
     """A fixed charge of a month that is not paid; before tax."""
@@ -107,6 +111,11 @@ class Situation:
     """Oldest first."""
     carried_minor: int = 0
     """Change that earlier sales have carried forward."""
+
+    @property
+    def keeps_change(self) -> bool:
+        """Whether no drawer takes the money in, so that none can pay change out."""
+        return self.channel in _WITHOUT_DRAWER
 
 
 def month_of(year: int, month: int) -> str:

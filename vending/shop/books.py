@@ -1,7 +1,9 @@
 """Which accounts a sale touches.
 
 For each line of the receipt one transfer from the tender's account, so that the lines' sum is
-the tendered amount in the ledger too; then the change is paid out of the cash drawer:
+the tendered amount in the ledger too; then the change is paid out of the cash drawer (money that
+no drawer took in, by bank, wallet or voucher, leaves no change: the rest is carried to the next
+sale):
 
 =============  =====================  ========================
 line           debit                  credit

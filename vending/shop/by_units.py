@@ -12,13 +12,17 @@ from vending.shop.money import Currency
 from vending.shop.settings import Utility
 
 
-def tendered_for(due: Quote, tendered_minor: int | None, currency: Currency) -> Quote:
+def tendered_for(
+    due: Quote, tendered_minor: int | None, currency: Currency, *, keeps_change: bool = False
+) -> Quote:
     """A quote of what is due, paid with what the customer gives; more than is due is change.
 
     Args:
         due: what the units cost; its tendered amount is the least that pays for them.
         tendered_minor: what is given; None: exactly what is due.
         currency: of the shop.
+        keeps_change: no drawer took the money, so that none pays change: it is kept for the
+            next sale.
 
     Raises:
         BelowMinimumError: less is given than is due.
@@ -31,7 +35,10 @@ def tendered_for(due: Quote, tendered_minor: int | None, currency: Currency) -> 
             f"{currency.code} {currency.text(tendered_minor)} is less."
         )
     more = tendered_minor - due.tendered_minor
-    line = PriceLine(LineKind.CHANGE, more, "more than is due", Reason("more_than_is_due"))
+    if keeps_change:
+        line = PriceLine(LineKind.CARRIED, more, "kept for the next sale", Reason("carried_out"))
+    else:
+        line = PriceLine(LineKind.CHANGE, more, "more than is due", Reason("more_than_is_due"))
     return replace(due, tendered_minor=tendered_minor, lines=(*due.lines, line))
 
 

@@ -151,7 +151,10 @@ def _quote(
     if units is not None:
         due = quoting.quote_for_units(tariff, terms.situation, units, currency)
         _require_within(least, most, due.tendered_minor, currency)
-        return tendered_for(due, amount_minor, currency)
+        if amount_minor is not None:
+            _require_at_most(most, amount_minor, currency)
+        keeps = terms.situation.keeps_change
+        return tendered_for(due, amount_minor, currency, keeps_change=keeps)
     if amount_minor is None:
         raise RequestFormatError("A sale is for an amount or for a number of units.")
     _require_within(least, most, amount_minor, currency)
@@ -195,6 +198,10 @@ def _require_within(least: int, most: int, amount_minor: int, currency: Currency
             f"{currency.code} {currency.text(amount_minor)} is below the smallest sale of "
             f"{currency.code} {currency.text(least)}."
         )
+    _require_at_most(most, amount_minor, currency)
+
+
+def _require_at_most(most: int, amount_minor: int, currency: Currency) -> None:
     if amount_minor > most:
         raise AboveMaximumError(
             f"{currency.code} {currency.text(amount_minor)} is above the largest sale of "

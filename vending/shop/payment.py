@@ -13,9 +13,11 @@ from vending.cash.drawer import shift_of_sale
 from vending.people.actor import Permission
 from vending.price.dues import settle
 from vending.price.quoting import quote_account
+from vending.price.tariff import MONEY_MAX
 from vending.receipts.receipt import Receipt, ReceiptKind
 from vending.shop.answering import answer
 from vending.shop.books import Tender, moves_of
+from vending.shop.faults import RequestFormatError
 from vending.shop.giveout import give_out
 from vending.shop.house import House
 from vending.shop.meters import find_meter
@@ -48,7 +50,8 @@ class PaymentRequest:
 
     def __post_init__(self) -> None:
         require_who(self)
-        require_whole("An amount in minor units", self.amount_minor)
+        if require_whole("An amount in minor units", self.amount_minor) > MONEY_MAX:
+            raise RequestFormatError("A payment is at most 10**15 minor units.")
         if self.debt_id is not None:
             require_whole("A debt's number", self.debt_id)
         require_tender(self.tender)
