@@ -124,12 +124,33 @@ def units(
 @click.command()
 @click.argument("meter")
 @click.argument("amount")
+@tender_option
+@operator_option
+@terminal_option
 @database_option
 @json_option
-def trial(meter: str, amount: str, database: str, as_json: bool) -> None:
-    """Show what AMOUNT would buy for METER; sells nothing."""
+def trial(
+    meter: str,
+    amount: str,
+    tender: str,
+    operator: str,
+    terminal: str,
+    database: str,
+    as_json: bool,
+) -> None:
+    """Show what AMOUNT would buy for METER, at this terminal when one is named; sells nothing."""
     with open_shop(database, keys_now=True) as shop:
-        offered = shop.trial_vend(meter, shop.utility.currency.parse(amount))
+        offered = shop.trial_request(
+            vending.VendRequest(
+                "trial",
+                "trial",
+                meter,
+                shop.utility.currency.parse(amount),
+                vending.Tender(tender),
+                operator=operator,
+                terminal=terminal,
+            )
+        )
         if as_json:
             print_json(_trial_object(shop.utility, offered))
         else:

@@ -37,6 +37,7 @@ from vending.security.opening import default_security
 from vending.security.port import SecurityModule
 from vending.shop.advice import AdviceDesk
 from vending.shop.answering import answer, log, told_of_reversal
+from vending.shop.at_till import require_sellable_at
 from vending.shop.copies import latest_receipt, make_copy
 from vending.shop.engineering import EngineeringDesk
 from vending.shop.faults import RequestFormatError, storage_faults
@@ -408,19 +409,24 @@ class Shop:
     def trial_request(self, request: VendRequest) -> TrialVend:
         """What a sale would be at this moment, by units too; sells nothing.
 
+        When a terminal is named (or the actor stands at one): at that terminal, with its
+        vendor's credit and the operator's shift.
+
         Raises:
             VendingError: whatever would refuse the sale, but no question about a second one.
         """
         self._house.require(Permission.LOOK)
         now = self._house.now()
         with self._house.reading() as connection:
-            return try_sale(
+            trial = try_sale(
                 connection,
                 request,
                 utility=self.utility,
                 security=self._house.security,
                 now=now,
             )
+            require_sellable_at(connection, self._house, request, trial.quote)
+            return trial
 
     def vend(self, request: VendRequest) -> VendResult:
         """Sell one credit token, in one transaction.
