@@ -29,6 +29,8 @@ from vending.cash.top_ups import TopUp, add_credit, top_up_once
 from vending.cash.vendor_rows import Vendor, list_vendors, require_vendor
 from vending.cash.vendor_statement import VendorStatement, make_statement
 from vending.people.actor import Permission
+from vending.people.acts import Act
+from vending.people.approvals import use_approval
 from vending.shop.books import Tender
 from vending.shop.faults import InvalidSettingError, RequestFormatError
 from vending.shop.house import House
@@ -85,6 +87,8 @@ class VendorDesk:
             PermissionDeniedError: needs ``vendors``.
             VendorExistsError: the name is taken.
             InvalidSettingError: no name, or a limit below zero.
+            ApprovalRequiredError: a limit above zero is credit without a payment, which takes
+                two persons (`Act.VENDOR_CREDIT` for ``{"vendor", "credit_limit_minor"}``).
         """
         who, now = self._begin(operator)
         if not require_text("A vendor's name", name, fault=InvalidSettingError).strip():
@@ -102,7 +106,10 @@ class VendorDesk:
                     "added_at": now,
                 },
             ).scalar_one()
-            add_credit(connection, vendor_id, credit_limit_minor)
+            if credit_limit_minor:
+                essence = {"vendor": name, "credit_limit_minor": credit_limit_minor}
+                self._approved(connection, essence, name, now)
+                add_credit(connection, vendor_id, credit_limit_minor)
             _record(connection, now, who, "vendor.added", vendor_id)
             return require_vendor(connection, vendor_id)
 
@@ -167,7 +174,11 @@ class VendorDesk:
     ) -> Vendor:
         """Let a vendor's credit go so far below nothing.
 
+        It is credit without a payment: it takes a second person's approval
+        (`Act.VENDOR_CREDIT`) for exactly ``{"vendor_id", "credit_limit_minor"}``.
+
         Raises:
+            ApprovalRequiredError: nobody approved it.
             PermissionDeniedError: needs ``vendors``.
             DatabaseInvariantError: it is below the new limit already; nothing was changed.
             UnknownVendorError, InvalidSettingError: no such vendor, or a limit below zero.
@@ -176,6 +187,9 @@ class VendorDesk:
         _require_limit(credit_limit_minor)
         with self.house.writing() as connection:
             before = require_vendor(connection, vendor_id, lock=True)
+            if credit_limit_minor != before.credit_limit_minor:
+                essence = {"vendor_id": vendor_id, "credit_limit_minor": credit_limit_minor}
+                self._approved(connection, essence, before.name, now)
             add_credit(connection, vendor_id, credit_limit_minor - before.credit_limit_minor)
             connection.execute(
                 update(vendors)
@@ -210,7 +224,9 @@ class VendorDesk:
         if not require_text("The reference", reference).strip():
             raise RequestFormatError("A top-up needs a reference, which makes it happen once.")
         if not 0 < require_whole("A top-up", amount_minor) <= _AMOUNT_MAX:
-            raise RequestFormatError("A top-up must be above zero.")
+            raise RequestFormatError("A top-up lies between 1 and 10**15 minor units.")
+        require_tender(tender)
+        require_no_voucher(tender)
         with self.house.writing() as connection:
             made = top_up_once(
                 connection,
@@ -393,6 +409,12 @@ class VendorDesk:
     def _begin(self, operator: str) -> tuple[str, datetime]:
         self.house.require(Permission.VENDORS)
         return self.house.who(operator), self.house.now()
+
+    def _approved(
+        self, connection: Connection, essence: dict[str, Any], name: str, now: datetime
+    ) -> None:
+        actor = self.house.current_actor()
+        use_approval(connection, Act.VENDOR_CREDIT, essence, actor, now, subject=name)
 
     def _change(self, vendor_id: int, values: dict[str, Any], action: str, operator: str) -> Vendor:
         who, now = self._begin(operator)
