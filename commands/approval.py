@@ -20,7 +20,18 @@ def approval() -> None:
     """Two-person acts: request, list, show, approve, refuse."""
 
 
-@approval.command()
+class _RequestCommand(click.Command):
+    """A command whose help lists what each act's request holds."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from vending.people.essences import ESSENCES
+
+        with formatter.section("Acts, and the fields of their requests"):
+            formatter.write_dl([(act.value, known.words) for act, known in ESSENCES.items()])
+        super().format_epilog(ctx, formatter)
+
+
+@approval.command(cls=_RequestCommand)
 @click.argument("act")
 @click.argument("subject")
 @click.option(
@@ -38,8 +49,8 @@ def request(
 ) -> None:
     """Ask that ACT may be done to SUBJECT (a meter, a receipt) once, within a day."""
     try:
-        essence = json.loads(request_json)
-    except ValueError:
+        essence = json.loads(request_json, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
         raise click.BadParameter("that is no JSON", param_hint="--request") from None
     if not isinstance(essence, dict):
         raise click.BadParameter("it must be a JSON object", param_hint="--request")
@@ -95,6 +106,10 @@ def refuse(number: int, database: str, as_json: bool) -> None:
     """Refuse NUMBER, or withdraw what you asked for yourself."""
     with open_shop(database) as shop:
         _show(shop.approvals.refuse(number), as_json=as_json)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
 
 
 def _show(found: Approval, *, as_json: bool) -> None:

@@ -20,7 +20,7 @@ from vending.people import passwords
 from vending.sts import make_drn
 
 NUMBER = make_drn("07", "00000042")
-ESSENCE = json.dumps({"meter": NUMBER, "units": 500})
+ESSENCE = json.dumps({"meter": NUMBER, "units": 500, "reason": "storm"})
 Run = Callable[..., str]
 
 
@@ -157,6 +157,27 @@ def test_a_second_person_approves(till: Till, monkeypatch: pytest.MonkeyPatch) -
     assert till.json("approval", "approve", number)["state"] == "approved"
     assert len(till.json("approval", "list")) == 1
     till.run("approval", "refuse", number, status=3)
+
+
+def test_what_no_request_can_be_is_not_approved(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_supervisors(till, monkeypatch)
+    till.sign_in("anna", monkeypatch)
+    ask = "approval", "request", "free_issue", NUMBER, "--reason", "storm", "--request"
+    for essence, status in (
+        (f'{{"meter": "{NUMBER}", "units": NaN, "reason": "x"}}', 2),
+        (f'{{"meter": "{NUMBER}", "units": Infinity, "reason": "x"}}', 2),
+        (f'{{"meter": "{NUMBER}", "units": 1e400, "reason": "x"}}', 4),
+        (f'{{"meter": "{NUMBER}", "units": 5.5, "reason": "x"}}', 4),
+        (f'{{"meter": "{NUMBER}", "unit": 5, "reason": "x"}}', 4),
+        (f'{{"meter": "{NUMBER}", "units": 5}}', 4),
+        (f'{{"meter": " {NUMBER}", "units": 5, "reason": "x"}}', 4),
+        ("[" * 100_000, 2),
+        ("{}", 4),
+    ):
+        till.run(*ask, essence, status=status)
+    assert "meter, old_meter, units, reason" in till.run("approval", "request", "--help")
 
 
 def test_the_trail_is_verified_and_a_break_is_a_status(

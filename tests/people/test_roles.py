@@ -6,8 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from vending import (
+    EngineeringAct,
+    EngineeringRequest,
+    FreeIssueRequest,
+    KeyChangeRequest,
+    RefundRequest,
+    ReplacementRequest,
+)
+from vending.campaigns.desk import plan
 from vending.people.actor import PERMISSIONS, Permission, Role
 from vending.people.acts import Act
+from vending.people.essences import require_essence
+from vending.price.desk import write_off_essence
+from vending.sts import make_drn
+from vending.vouchers.desk import activation
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "people.md"
 
@@ -48,3 +61,23 @@ def test_the_page_shows_who_may_do_what() -> None:
     for act in Act:
         row = f"| `{act.value}` | {', '.join(askers(act))} | {', '.join(approvers(act))} |"
         assert row in page
+
+
+def test_the_requests_that_are_made_have_the_fields_that_an_approval_wants() -> None:
+    meter, other = make_drn("07", "00000042"), make_drn("07", "00000043")
+    for act, essence in (
+        (Act.FREE_ISSUE, FreeIssueRequest("c", "1", meter, 1, "x").essence()),
+        (Act.REPLACEMENT, ReplacementRequest("c", "1", meter, other, 1, "x").essence()),
+        (Act.REFUND, RefundRequest("c", "1", 7, "x").essence()),
+        (
+            Act.CLEAR_TAMPER,
+            EngineeringRequest("c", "1", meter, EngineeringAct.CLEAR_TAMPER, 0, "x").essence(),
+        ),
+        (Act.KEY_CHANGE, KeyChangeRequest("c", "1", meter, tariff_index="07").essence()),
+        (Act.DEBT_WRITE_OFF, write_off_essence(1, None)),
+        (Act.DEBT_WRITE_OFF, write_off_essence(1, 5)),
+        (Act.VOUCHER_BATCH, activation(1, "")),
+        (Act.CAMPAIGN, plan("x", {"sgc": "123457"}, {"krn": 2})),
+        (Act.KEY_CUSTODY, {"withdraw": "123457/1"}),
+    ):
+        require_essence(act, essence)

@@ -13,7 +13,7 @@ from vending.people.approvals import use_approval
 from vending.people.credentials import ApiKey, Password
 from vending.people.faults import WrongCredentialsError
 
-ESSENCE = {"meter": METERS[0], "units": 500}
+ESSENCE = {"meter": METERS[0], "units": 500, "reason": "storm"}
 OTHER = Password("dora", "dora's own password")
 
 

@@ -10,6 +10,7 @@ from vending.people import approvals
 from vending.people.actor import Permission
 from vending.people.acts import Act
 from vending.people.approvals import Approval
+from vending.people.essences import require_essence
 from vending.shop.faults import RequestFormatError
 from vending.shop.house import House
 from vending.shop.values import require_whole
@@ -37,10 +38,15 @@ class ApprovalDesk:
         Raises:
             PermissionDeniedError: who asks may not do the act at all.
             SignInRequiredError: nobody has signed in; here acts need no second person.
-            UnknownActError, RequestFormatError: a field has the wrong form.
+            UnknownActError, RequestFormatError: a field has the wrong form, or is none of the
+                act's (`essences.ESSENCES`).
+            CheckDigitError, InvalidValueError: not a meter number.
         """
         kind = Act.named(act)
         self.house.require(kind.permission)
+        if not isinstance(essence, Mapping):
+            raise RequestFormatError("What is asked must be a request's essence: a dict.")
+        require_essence(kind, essence)
         now = self.house.now()
         with self.house.writing() as connection:
             number = approvals.request_approval(
