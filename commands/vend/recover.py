@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     "--give-up",
     nargs=2,
     metavar="CLIENT MESSAGE_ID",
-    help="Answer this one as failed: its token is never given out. Only when it cannot be finished.",
+    help="Answer this one as failed: its token is never given out. For what cannot be finished.",
 )
 @operator_option
 @database_option

@@ -43,13 +43,15 @@ def test_whoever_opens_the_shop_finishes_it(
 ) -> None:
     state, request = tmp_path / "made.jsonl", RedeemRequest("web", "r1", NUMBER, pin)
     redeem_in_vain(database_url, clock, state, request)
-    with module(state) as remote:
-        with Shop.open(database_url, now=clock, security=remote) as shop:  # which recovers
-            assert shop.outstanding() == []
-            paid = shop.vouchers.redeem(request)
-            assert paid.replayed
-            assert [paid.require_done().token] == made_by(state)
-            assert shop.statement().agrees
+    with (
+        module(state) as remote,
+        Shop.open(database_url, now=clock, security=remote) as shop,
+    ):
+        assert shop.outstanding() == []
+        paid = shop.vouchers.redeem(request)
+        assert paid.replayed
+        assert [paid.require_done().token] == made_by(state)
+        assert shop.statement().agrees
 
 
 def test_what_is_given_up_has_failed_and_frees_the_meter(
@@ -57,16 +59,18 @@ def test_what_is_given_up_has_failed_and_frees_the_meter(
 ) -> None:
     state, request = tmp_path / "made.jsonl", RedeemRequest("web", "r1", NUMBER, pin)
     redeem_in_vain(database_url, clock, state, request)
-    with module(state, "before-making") as remote:
-        with Shop.open(database_url, now=clock, security=remote) as shop:
-            given_up = shop.give_up("web", "r1", operator="ann")
-            assert given_up.outcome is Outcome.FAILED
-            assert given_up.fault is not None
-            assert given_up.fault.code == "given_up"
-            assert shop.outstanding() == []
-            again = shop.vouchers.redeem(request)
-            assert (again.response, again.replayed) == (given_up.response, True)
-            assert shop.give_up("web", "r1").response == given_up.response
+    with (
+        module(state, "before-making") as remote,
+        Shop.open(database_url, now=clock, security=remote) as shop,
+    ):
+        given_up = shop.give_up("web", "r1", operator="ann")
+        assert given_up.outcome is Outcome.FAILED
+        assert given_up.fault is not None
+        assert given_up.fault.code == "given_up"
+        assert shop.outstanding() == []
+        again = shop.vouchers.redeem(request)
+        assert (again.response, again.replayed) == (given_up.response, True)
+        assert shop.give_up("web", "r1").response == given_up.response
     with module(state) as remote, Shop.open(database_url, now=clock, security=remote) as shop:
         assert shop.vend(VendRequest("till", "s1", NUMBER, FACE)).outcome is Outcome.DONE
         other = RedeemRequest("web", "r2", NUMBER, pin)

@@ -29,6 +29,8 @@ from vending import (
     Tender,
     VendRequest,
 )
+from vending.cash.faults import CountError
+from vending.cash.reckoning import Count
 from vending.shop.faults import MessageConflictError, RequestFormatError
 from vending.sts import make_drn
 from vending.vouchers.batches import BatchState
@@ -184,6 +186,45 @@ def test_wrong_pins_are_limited_for_a_client_too(
         shop.vouchers.redeem(RedeemRequest("web", "w9", numbers[3], wrong_pin(9)))
     other = shop.vouchers.redeem(RedeemRequest("phone", "w9", numbers[3], wrong_pin(9)))
     assert other.outcome is Outcome.FAILED
+
+
+def test_a_meter_that_is_not_registered_never_gets_to_guess(
+    shop: Shop, meter: Meter, made: MadeVouchers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vending.vouchers.tries.HOUSE_TRIES_MAX", 4)
+    for number in range(4):
+        nobody = make_drn("07", f"9998{number:04d}")
+        pin = made.pins[0] if number % 2 else wrong_pin(number)
+        refused = shop.vouchers.redeem(RedeemRequest(f"web{number}", "w", nobody, pin))
+        assert refused.fault is not None
+        assert refused.fault.code == "unknown_meter"
+    with pytest.raises(TooManyVoucherTriesError):  # the house has its limit, too
+        shop.vouchers.redeem(ask(meter, made.pins[0]))
+
+
+def test_a_batch_has_a_reseller_and_a_face_value_that_can_be_sold(shop: Shop) -> None:
+    for face in (shop.utility.minimum_minor - 1, shop.utility.maximum_minor + 1):
+        with pytest.raises(RequestFormatError):
+            shop.vouchers.make(face, 1, END)
+    batch = shop.vouchers.make(FACE, 1, END).batch
+    for reseller in ("", "  ", None):
+        with pytest.raises(RequestFormatError):
+            shop.vouchers.activate(batch.batch_id, reseller)  # type: ignore[arg-type]
+
+
+def test_values_of_the_wrong_kind_are_told(shop: Shop, meter: Meter) -> None:
+    with pytest.raises(RequestFormatError):
+        shop.vouchers.make(FACE, 1, None)  # type: ignore[arg-type]
+    with pytest.raises(RequestFormatError):
+        RedeemRequest("web", "r", meter.number, "1234")  # type: ignore[arg-type]
+    with pytest.raises(RequestFormatError):
+        shop.bank.read("text")  # type: ignore[arg-type]
+    with pytest.raises(CountError):
+        Count(None)  # type: ignore[arg-type]
+    vendor = shop.vendors.add("Corner Shop")
+    for tender in ("gold", Tender.VOUCHER):
+        with pytest.raises(RequestFormatError):
+            shop.vendors.top_up(vendor.vendor_id, 1, reference="r", tender=tender)  # type: ignore[arg-type]
 
 
 def test_many_at_once_pay_once(shop: Shop, meter: Meter, made: MadeVouchers) -> None:

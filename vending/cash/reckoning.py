@@ -53,6 +53,9 @@ class Count:
     """Face value in minor units → how many; only of cash."""
 
     def __post_init__(self) -> None:
+        for counted in (self.amounts, {} if self.pieces is None else self.pieces):
+            if not isinstance(counted, Mapping):
+                raise CountError("A count is a table: tender to amount, face value to number.")
         if Tender.CASH.value not in self.amounts:
             raise CountError("Count the cash: say 0 if there is none.")
         known = {tender.value for tender in Tender}

@@ -55,7 +55,7 @@ def require_moment(what: str, moment: datetime) -> datetime:
     Raises:
         RequestFormatError: no zone, or beyond the calendar's first or last year in UTC.
     """
-    if moment.tzinfo is None:
+    if not isinstance(moment, datetime) or moment.tzinfo is None:
         raise RequestFormatError(f"{what} must be a time with a zone.")
     try:
         return moment.astimezone(UTC)

@@ -21,11 +21,12 @@ from vending.shop.answering import answer
 from vending.shop.faults import OutcomeUnknownError, RequestFormatError, UnknownMessageError
 from vending.shop.house import House
 from vending.shop.intents import Outstanding
+from vending.shop.meters import find_meter
 from vending.shop.once import Question, stored_answer
 from vending.shop.requests import Outcome, VendResult
 from vending.shop.sale import sell_credit
 from vending.shop.settings import require_line
-from vending.shop.values import require_moment, require_whole
+from vending.shop.values import require_moment, require_text, require_whole
 from vending.sts import MeterPan
 from vending.vouchers.batches import (
     COUNT_MAX,
@@ -100,7 +101,17 @@ class VoucherDesk:
         """
         self.house.require(Permission.VOUCHERS)
         now, who = self.house.now(), self.house.who(operator)
-        _require_within("The face value in minor units", face_minor, _FACE_MAX)
+        utility = self.house.utility
+        if (
+            not utility.minimum_minor
+            <= require_whole("The face value in minor units", face_minor)
+            <= min(utility.maximum_minor, _FACE_MAX)
+        ):
+            raise RequestFormatError(
+                "A voucher is worth no less than the smallest sale and no more than the largest: "
+                f"{utility.currency.text(utility.minimum_minor)} to "
+                f"{utility.currency.text(utility.maximum_minor)}."
+            )
         _require_within("The number of vouchers", count, COUNT_MAX)
         if require_moment("The end of the vouchers", expires_at) <= now:
             raise RequestFormatError("Vouchers must expire in the future.")
@@ -135,6 +146,8 @@ class VoucherDesk:
         """
         self.house.require(Permission.VOUCHERS)
         now, who = self.house.now(), self.house.who(operator)
+        if not require_text("The reseller", reseller).strip():
+            raise RequestFormatError("Say who sells the vouchers, and owes what they are worth.")
         require_line("The reseller", reseller)
         with self.house.writing() as connection:
             batch = _found(connection, batch_id)
@@ -243,8 +256,9 @@ class VoucherDesk:
     def redeem(self, request: RedeemRequest) -> VendResult:
         """Sell for a voucher's face value; repeatable as `Shop.vend` is.
 
-        Wrong PINs are counted, for the meter and for the client, and beyond a limit every try
-        is refused for an hour.  A request that was answered before is no new try.
+        Wrong PINs are counted, for the meter, for the client and for the house, and beyond a
+        limit every try is refused for an hour.  So is a try for a meter that is not registered.
+        A request that was answered before is no new try.
 
         Raises:
             PermissionDeniedError: the actor may not sell.
@@ -271,6 +285,7 @@ class VoucherDesk:
 
         def work(connection: Connection, at: datetime = now) -> Receipt:
             nonlocal found
+            find_meter(connection, redemption.meter)  # who names none learns of no voucher
             voucher = valid_voucher(connection, proof, at, lock=True)
             found = True
             return self._pay(connection, redemption, voucher, at)

@@ -90,4 +90,5 @@ voucher_tries: Final = table(
     CheckConstraint("result IN ('right', 'wrong')", name="result"),
     Index("ix_voucher_tries_meter", "meter", "tried_at"),
     Index("ix_voucher_tries_client", "client", "tried_at"),
+    Index("ix_voucher_tries_tried_at", "tried_at"),
 )

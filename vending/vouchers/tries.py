@@ -1,4 +1,4 @@
-"""Wrong tries are limited: for a meter, and for a client.
+"""Wrong tries are limited: for a meter, for a client, and for the whole house.
 
 A try is written down, in a transaction of its own, before anybody looks whether it is right.
 Somebody who guesses with many programs at once, or cuts them off, is counted all the same.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Column, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, true, update
 from sqlalchemy import text as sql
 
 from vending.vouchers.faults import TooManyVoucherTriesError
@@ -20,6 +20,8 @@ METER_TRIES_MAX: Final = 5
 """Wrong tries for one meter within the window."""
 CLIENT_TRIES_MAX: Final = 60
 """Wrong tries by one client (a web site, a telephone line) within the window."""
+HOUSE_TRIES_MAX: Final = 300
+"""Wrong tries by everybody together within the window."""
 _TRY_LOCK: Final = 0x6D68_7674
 """The advisory lock of PostgreSQL under which tries are counted."""
 
@@ -33,11 +35,12 @@ def begin_try(connection: Connection, client: str, meter: str, now: datetime) ->
     if connection.dialect.name == "postgresql":
         connection.execute(sql("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _TRY_LOCK})
     since = now - TRY_WINDOW
-    for column, value, maximum in (
-        (voucher_tries.c.meter, meter, METER_TRIES_MAX),
-        (voucher_tries.c.client, client, CLIENT_TRIES_MAX),
+    for whose, maximum in (
+        (voucher_tries.c.meter == meter, METER_TRIES_MAX),
+        (voucher_tries.c.client == client, CLIENT_TRIES_MAX),
+        (true(), HOUSE_TRIES_MAX),
     ):
-        if _wrong(connection, column, value, since) >= maximum:
+        if _wrong(connection, whose, since) >= maximum:
             raise TooManyVoucherTriesError(
                 "Too many wrong voucher numbers were tried. Wait an hour, then compare the "
                 "number with the voucher digit by digit; or bring the voucher to the office."
@@ -58,10 +61,10 @@ def end_try(connection: Connection, try_id: int, *, right: bool) -> None:
     )
 
 
-def _wrong(connection: Connection, column: Column[str], value: str, since: datetime) -> int:
+def _wrong(connection: Connection, whose: ColumnElement[bool], since: datetime) -> int:
     counted = connection.scalar(
         select(func.count()).where(
-            column == value,
+            whose,
             voucher_tries.c.tried_at > since,
             voucher_tries.c.result.is_distinct_from("right"),
         )

@@ -164,6 +164,7 @@ def _make_tries() -> None:
     )
     op.create_index("ix_voucher_tries_meter", name, ["meter", "tried_at"])
     op.create_index("ix_voucher_tries_client", name, ["client", "tried_at"])
+    op.create_index("ix_voucher_tries_tried_at", name, ["tried_at"])
     triggers.no_delete(name, ["try_id"])
     triggers.frozen(name, ["try_id", "client", "meter", "tried_at"])
     triggers.set_once(name, ["result"])
