@@ -10,6 +10,7 @@ from rich.table import Table
 
 from commands.counter import database_option, open_shop, operator_option
 from commands.output import EXIT_CHECK_FAILED, console, json_option, print_json
+from commands.vend.options import tender_option
 from commands.vend.statement import day_of
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def list_(database: str, as_json: bool) -> None:
 @click.argument("number", type=int)
 @click.argument("amount")
 @click.option("--reference", required=True, help="The payment's; the same one counts once.")
-@click.option("--tender", default="cash", show_default=True)
+@tender_option
 @click.option("--note", default="")
 @operator_option
 @database_option

@@ -171,14 +171,17 @@ def redeem(
     database: str,
     as_json: bool,
 ) -> None:
-    """Sell to METER for a voucher.  Its PIN is asked for, never given as an argument."""
+    """Sell to METER for a voucher.  Its PIN is asked for, never given as an argument.
+
+    METER is its number, or the account number of a customer who has one meter.
+    """
     typed = pin_file.readline() if pin_file else click.prompt("Voucher", hide_input=True, err=True)
     pin = vending.Pin(typed.strip())
     with open_shop(database, keys_now=True) as shop:
         request = vending.RedeemRequest(
             client=client,
             message_id=id_of(message_id),
-            meter=meter,
+            meter=_number_of(shop, meter),
             pin=pin,
             operator=operator,
             terminal=terminal,
@@ -187,6 +190,26 @@ def redeem(
         error_console.print(f"Message id {request.message_id}", style="dim", markup=False)
         redeemed = shop.vouchers.redeem(request)
         ctx.exit(show_result(shop, redeemed, as_json=as_json, operator=operator))
+
+
+def _number_of(shop: Shop, named: str) -> str:
+    """A meter's number; an account number when exactly one meter has it."""
+    from vending.errors import VendingError
+    from vending.sts import MeterPan
+
+    account = named.strip()
+    try:
+        MeterPan.from_drn(account)
+    except VendingError:
+        found = shop.lookup.find(account, limit=100) if len(account) > 1 else ()
+        numbers = [each.number for each in found if each.account == account]
+        if len(numbers) > 1:
+            raise click.BadParameter(
+                f"Account {account} has {len(numbers)} meters: name one by its number.",
+                param_hint="METER",
+            ) from None
+        return numbers[0] if numbers else named
+    return named
 
 
 def _printed(made: MadeVouchers, shop: Shop, how_to: str, suffix: str) -> bytes:
