@@ -13,6 +13,7 @@ from tests.cash.books import ledger
 from tests.shop.conftest import Clock
 from vending import Meter, Shop
 from vending.cash.accounts import vendor_account
+from vending.cash.credit import credit_vendor
 from vending.shop.tables import receipts, requests
 
 
@@ -48,6 +49,7 @@ def sold(
             .where(requests.c.client == "v", requests.c.message_id == str(number))
             .values(outcome="done", response=b"{}")
         )
+        credit_vendor(connection, vendor_id, -paid_minor)
     engine.dispose()
 
 
@@ -76,6 +78,6 @@ def test_each_receipt_is_settled_once(
     assert second.opening_minor == 50_000 - 9_999
     assert second.agrees
     assert ledger(database_url)["commission"] == -earned
-    assert shop.vendors.credit(number).available_minor == 50_000 + earned
+    assert shop.vendors.credit(number).available_minor == 50_000 - 9_999 - 1_000 + earned
     (row,) = shop.reports.sales(("vendor",))
     assert (row.vendor, row.sales, row.paid_minor) == ("Corner Shop", 2, 10_999)

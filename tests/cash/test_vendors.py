@@ -21,10 +21,11 @@ from vending.cash.faults import (
     TopUpConflictError,
     UnknownTerminalError,
     UnknownVendorError,
+    VendorCreditExhaustedError,
     VendorExistsError,
 )
 from vending.cash.tables import vendor_credit
-from vending.shop.faults import DatabaseInvariantError, InvalidSettingError, RequestFormatError
+from vending.shop.faults import InvalidSettingError, RequestFormatError
 
 
 def test_a_top_up_counts_once(shop: Shop, database_url: str) -> None:
@@ -65,9 +66,9 @@ def test_a_limit_that_is_used_up_already_is_refused(shop: Shop, database_url: st
     vendor = shop.vendors.add("Corner Shop", credit_limit_minor=700)
     engine = open_engine(database_url)
     with writing(engine) as connection:
-        connection.execute(update(vendor_credit).values(available_minor=100))
+        connection.execute(update(vendor_credit).values(available_minor=1))
     engine.dispose()
-    with pytest.raises(DatabaseInvariantError):
+    with pytest.raises(VendorCreditExhaustedError):
         shop.vendors.set_credit_limit(vendor.vendor_id, 0)
     assert shop.vendors.vendor(vendor.vendor_id).credit_limit_minor == 700
 

@@ -34,7 +34,7 @@ from vending.people.approvals import use_approval
 from vending.shop.books import Tender
 from vending.shop.faults import InvalidSettingError, RequestFormatError
 from vending.shop.house import House
-from vending.shop.requests import require_no_voucher
+from vending.shop.requests import require_no_voucher, require_tender
 from vending.shop.values import require_moment, require_text, require_whole
 
 _AMOUNT_MAX: Final = 10**15
@@ -180,7 +180,7 @@ class VendorDesk:
         Raises:
             ApprovalRequiredError: nobody approved it.
             PermissionDeniedError: needs ``vendors``.
-            DatabaseInvariantError: it is below the new limit already; nothing was changed.
+            VendorCreditExhaustedError: it is below the new limit already; nothing was changed.
             UnknownVendorError, InvalidSettingError: no such vendor, or a limit below zero.
         """
         who, now = self._begin(operator)
@@ -226,7 +226,6 @@ class VendorDesk:
         if not 0 < require_whole("A top-up", amount_minor) <= _AMOUNT_MAX:
             raise RequestFormatError("A top-up lies between 1 and 10**15 minor units.")
         require_tender(tender)
-        require_no_voucher(tender)
         with self.house.writing() as connection:
             made = top_up_once(
                 connection,
