@@ -205,7 +205,10 @@ def vend(
     """
     counts = {"done": 0, "failed": 0, "unknown": 0}
     failed: list[dict[str, Any]] = []
-    with open_shop(database) as shop, Progress(console=error_console, transient=True) as progress:
+    with (
+        open_shop(database, keys_now=True) as shop,
+        Progress(console=error_console, transient=True) as progress,
+    ):
         waiting = shop.bank.waiting()
         task = progress.add_task("Settling", total=min(waiting, limit or waiting))
         out = _private(tokens) if tokens is not None else None

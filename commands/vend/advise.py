@@ -7,7 +7,8 @@ import click
 import vending
 from commands.counter import database_option, open_shop, operator_option, terminal_option
 from commands.output import console, json_option, print_json
-from commands.vend.answers import announce, print_result
+from commands.receipt_output import ReceiptOutput, receipt_options
+from commands.vend.answers import announce, show_result
 from commands.vend.options import id_of, reason_option, request_options
 
 
@@ -41,6 +42,7 @@ def confirm(sale_id: str, client: str, operator: str, database: str, as_json: bo
 @terminal_option
 @database_option
 @json_option
+@receipt_options
 @click.pass_context
 def reverse(
     ctx: click.Context,
@@ -49,6 +51,7 @@ def reverse(
     reason: str,
     message_id: str | None,
     client: str,
+    receipt_output: ReceiptOutput,
     operator: str,
     terminal: str,
     database: str,
@@ -60,7 +63,12 @@ def reverse(
     )
     with open_shop(database) as shop:
         announce(request.message_id)
-        ctx.exit(print_result(shop.advice.reverse(request), as_json=as_json))
+        undone = shop.advice.reverse(request)
+        ctx.exit(
+            show_result(
+                shop, undone, as_json=as_json, receipt_output=receipt_output, operator=operator
+            )
+        )
 
 
 @click.command()
@@ -71,6 +79,7 @@ def reverse(
 @terminal_option
 @database_option
 @json_option
+@receipt_options
 @click.pass_context
 def refund(
     ctx: click.Context,
@@ -78,6 +87,7 @@ def refund(
     reason: str,
     message_id: str | None,
     client: str,
+    receipt_output: ReceiptOutput,
     operator: str,
     terminal: str,
     database: str,
@@ -89,7 +99,12 @@ def refund(
     )
     with open_shop(database) as shop:
         announce(request.message_id)
-        ctx.exit(print_result(shop.advice.refund(request), as_json=as_json))
+        undone = shop.advice.refund(request)
+        ctx.exit(
+            show_result(
+                shop, undone, as_json=as_json, receipt_output=receipt_output, operator=operator
+            )
+        )
 
 
 @click.command(name="confirm-key")

@@ -10,7 +10,8 @@ import click
 import vending
 from commands.counter import database_option, open_shop, operator_option, terminal_option
 from commands.output import json_option
-from commands.vend.answers import announce, print_result
+from commands.receipt_output import receipt_options
+from commands.vend.answers import announce, show_result
 from commands.vend.options import id_of, reason_option, request_options
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -26,6 +27,7 @@ def engineering() -> None:
 
 def _options(command: _Command) -> _Command:
     for option in (
+        receipt_options,
         json_option,
         database_option,
         terminal_option,
@@ -49,10 +51,18 @@ def _issue(act: str, value: int, meter: str, more: dict[str, Any]) -> None:
         operator=more["operator"],
         terminal=more["terminal"],
     )
-    with open_shop(more["database"]) as shop:
+    with open_shop(more["database"], keys_now=True) as shop:
         announce(request.message_id)
         result = shop.engineering.issue(request)
-        click.get_current_context().exit(print_result(result, as_json=more["as_json"]))
+        click.get_current_context().exit(
+            show_result(
+                shop,
+                result,
+                as_json=more["as_json"],
+                receipt_output=more["receipt_output"],
+                operator=more["operator"],
+            )
+        )
 
 
 @engineering.command(name="power-limit")

@@ -10,7 +10,8 @@ from rich.table import Table
 import vending
 from commands.counter import database_option, open_shop, operator_option, terminal_option
 from commands.output import console, json_option, print_json
-from commands.vend.answers import announce, print_result
+from commands.receipt_output import ReceiptOutput, receipt_options
+from commands.vend.answers import announce, show_result
 from commands.vend.options import id_of, reason_option, request_options
 from commands.vend.sell import parse_units
 from commands.vend.statement import day_of
@@ -26,6 +27,7 @@ from vending.shop.money import scaled
 @terminal_option
 @database_option
 @json_option
+@receipt_options
 @click.pass_context
 def free_issue(
     ctx: click.Context,
@@ -34,6 +36,7 @@ def free_issue(
     reason: str,
     message_id: str | None,
     client: str,
+    receipt_output: ReceiptOutput,
     operator: str,
     terminal: str,
     database: str,
@@ -46,9 +49,14 @@ def free_issue(
     request = vending.FreeIssueRequest(
         client, id_of(message_id), meter, parse_units(units), reason, operator, terminal
     )
-    with open_shop(database) as shop:
+    with open_shop(database, keys_now=True) as shop:
         announce(request.message_id)
-        ctx.exit(print_result(shop.giving.free_issue(request), as_json=as_json))
+        given = shop.giving.free_issue(request)
+        ctx.exit(
+            show_result(
+                shop, given, as_json=as_json, receipt_output=receipt_output, operator=operator
+            )
+        )
 
 
 @click.command(name="free-basic")
@@ -58,12 +66,14 @@ def free_issue(
 @terminal_option
 @database_option
 @json_option
+@receipt_options
 @click.pass_context
 def free_basic(
     ctx: click.Context,
     meter: str,
     message_id: str | None,
     client: str,
+    receipt_output: ReceiptOutput,
     operator: str,
     terminal: str,
     database: str,
@@ -71,9 +81,14 @@ def free_basic(
 ) -> None:
     """Give METER the free units of this month, if they are due."""
     request = vending.FreeBasicRequest(client, id_of(message_id), meter, operator, terminal)
-    with open_shop(database) as shop:
+    with open_shop(database, keys_now=True) as shop:
         announce(request.message_id)
-        ctx.exit(print_result(shop.giving.free_basic(request), as_json=as_json))
+        given = shop.giving.free_basic(request)
+        ctx.exit(
+            show_result(
+                shop, given, as_json=as_json, receipt_output=receipt_output, operator=operator
+            )
+        )
 
 
 @click.command()
@@ -86,6 +101,7 @@ def free_basic(
 @terminal_option
 @database_option
 @json_option
+@receipt_options
 @click.pass_context
 def replacement(
     ctx: click.Context,
@@ -95,6 +111,7 @@ def replacement(
     reason: str,
     message_id: str | None,
     client: str,
+    receipt_output: ReceiptOutput,
     operator: str,
     terminal: str,
     database: str,
@@ -114,9 +131,14 @@ def replacement(
         operator,
         terminal,
     )
-    with open_shop(database) as shop:
+    with open_shop(database, keys_now=True) as shop:
         announce(request.message_id)
-        ctx.exit(print_result(shop.giving.replacement(request), as_json=as_json))
+        given = shop.giving.replacement(request)
+        ctx.exit(
+            show_result(
+                shop, given, as_json=as_json, receipt_output=receipt_output, operator=operator
+            )
+        )
 
 
 @click.command()

@@ -7,7 +7,8 @@ import click
 import vending
 from commands.counter import database_option, open_shop, operator_option, terminal_option
 from commands.output import error_console, json_option
-from commands.vend.answers import announce, is_answered, is_terminal, print_result
+from commands.receipt_output import ReceiptOutput, receipt_options
+from commands.vend.answers import announce, is_answered, is_terminal, show_result
 from commands.vend.options import id_of, request_options, yes_option
 
 
@@ -26,6 +27,7 @@ from commands.vend.options import id_of, request_options, yes_option
 @terminal_option
 @database_option
 @json_option
+@receipt_options
 @click.pass_context
 def key_change(
     ctx: click.Context,
@@ -40,6 +42,7 @@ def key_change(
     message_id: str | None,
     client: str,
     yes: bool,
+    receipt_output: ReceiptOutput,
     operator: str,
     terminal: str,
     database: str,
@@ -73,4 +76,9 @@ def key_change(
             error_console.print(f"Meter {found.number}  {found.customer}", markup=False)
             click.confirm("Make key change tokens for it?", abort=True, err=True)
         announce(request.message_id)
-        ctx.exit(print_result(shop.key_change(request), as_json=as_json))
+        changed = shop.key_change(request)
+        ctx.exit(
+            show_result(
+                shop, changed, as_json=as_json, receipt_output=receipt_output, operator=operator
+            )
+        )

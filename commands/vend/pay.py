@@ -7,7 +7,8 @@ import click
 import vending
 from commands.counter import database_option, open_shop, operator_option, terminal_option
 from commands.output import json_option
-from commands.vend.answers import announce, print_result
+from commands.receipt_output import ReceiptOutput, receipt_options
+from commands.vend.answers import announce, show_result
 from commands.vend.options import id_of, request_options, tender_option
 
 
@@ -21,6 +22,7 @@ from commands.vend.options import id_of, request_options, tender_option
 @terminal_option
 @database_option
 @json_option
+@receipt_options
 @click.pass_context
 def pay(
     ctx: click.Context,
@@ -30,6 +32,7 @@ def pay(
     message_id: str | None,
     client: str,
     tender: str,
+    receipt_output: ReceiptOutput,
     operator: str,
     terminal: str,
     database: str,
@@ -48,4 +51,9 @@ def pay(
             terminal=terminal,
         )
         announce(request.message_id)
-        ctx.exit(print_result(shop.payments.pay(request), as_json=as_json))
+        paid = shop.payments.pay(request)
+        ctx.exit(
+            show_result(
+                shop, paid, as_json=as_json, receipt_output=receipt_output, operator=operator
+            )
+        )
