@@ -114,7 +114,14 @@ def forward_only(table: str, column: str, states: Sequence[str]) -> None:
 
 
 def guarded(
-    table: str, event: str, condition: str, message: str, *, name: str, only: str = "", lock: str = ""
+    table: str,
+    event: str,
+    condition: str,
+    message: str,
+    *,
+    name: str,
+    only: str = "",
+    lock: str = "",
 ) -> None:
     """Refuse an INSERT or UPDATE unless an SQL condition holds, after waiting for a row's lock.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def street(shop: Shop, new_number: Callable[[], str]) -> list[Meter]:
     return [shop.add_meter(NewMeter(new_number())) for _ in range(3)]
 
 
-def agree(shop: Shop, name: str, changes: dict[str, object]) -> None:
+def agree(shop: Shop, name: str, changes: dict[str, Any]) -> None:
     """The administrator asks, a supervisor approves."""
     with acting(shop, ADMINISTRATOR):
         asked = shop.approvals.request(Act.CAMPAIGN, name, plan(name, GROUP, changes), "why")

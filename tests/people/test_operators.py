@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
@@ -168,7 +169,8 @@ def test_wrong_values_are_refused(chief: Shop) -> None:
             chief.people.add_operator("dora", password, ["clerk"])
     with pytest.raises(PasswordRuleError, match="name"):
         chief.people.add_operator("long-enough-name", "Long-Enough-Name", ["clerk"])
-    for roles in ([], ["king"], None, 7, [[]], "clerk"):
+    wrong: tuple[Any, ...] = ([], ["king"], None, 7, [[]], "clerk")
+    for roles in wrong:
         with pytest.raises(UnknownRoleError, match="clerk"):
             chief.people.add_operator("dora", CLERK.password, roles)
     with pytest.raises(BindingError):

@@ -57,7 +57,7 @@ def run(
 
 
 def test_names_that_look_like_markup_are_shown_as_they_are(run: Run) -> None:
-    for words in (
+    shown: tuple[tuple[str, ...], ...] = (
         ("meter", "list"),
         ("meter", "show", NUMBER),
         ("vend", "find", "X [/b]"),
@@ -69,9 +69,10 @@ def test_names_that_look_like_markup_are_shown_as_they_are(run: Run) -> None:
         ("terminal", "list"),
         ("campaign", "list"),
         ("audit", "list"),
-    ):
+    )
+    for words in shown:
         assert ODD in run(*words), words
-    for words in (
+    others: tuple[tuple[str, ...], ...] = (
         ("vend", "trial", NUMBER, "50"),
         ("vendor", "statement", "1"),
         ("approval", "list"),
@@ -82,5 +83,6 @@ def test_names_that_look_like_markup_are_shown_as_they_are(run: Run) -> None:
         ("meter", "block", NUMBER, ODD),
         ("meter", "list"),
         ("vend", "look", NUMBER),
-    ):
+    )
+    for words in others:
         run(*words)

@@ -26,6 +26,7 @@ from vending import (
     VendRequest,
     receipt_text,
 )
+from vending.receipts.columns import COLUMNS
 from vending.receipts.receipt import (
     KeyPart,
     LinePart,
@@ -35,7 +36,6 @@ from vending.receipts.receipt import (
     SellerPart,
     TokenPart,
 )
-from vending.receipts.text import COLUMNS
 from vending.sts import grouped, make_drn
 
 GOLDEN = Path(__file__).with_name("golden")

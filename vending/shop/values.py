@@ -49,7 +49,7 @@ def require_text(
     return text
 
 
-def require_moment(what: str, moment: datetime) -> datetime:
+def require_moment(what: str, moment: object) -> datetime:
     """A time with a zone, in UTC.
 
     Raises:
