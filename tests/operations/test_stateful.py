@@ -163,6 +163,7 @@ class OperationsMachine(RuleBasedStateMachine):
         assert (result.outcome is Outcome.DONE) == possible
         if result.receipt is not None:
             self.model.exchanged.add(old)
+            self.shop.unblock_meter(old)  # the exchange blocked it; here all are sold to
             self.model.given.append((new, self._month(), 44, result.receipt.receipt_no))
 
     def _is_latest(self, sale: SaleOf) -> bool:

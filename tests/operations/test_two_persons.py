@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -24,11 +24,13 @@ from vending import (
 from vending.people.actor import PERMISSIONS, Actor, Permission, Role
 from vending.people.acts import Act
 from vending.people.approvals import approve, request_approval
+from vending.people.faults import ApprovalRequiredError
 from vending.shop.advice import AdviceDesk
 from vending.shop.engineering import EngineeringDesk
 from vending.shop.faults import PermissionDeniedError
 from vending.shop.giving import GivingDesk
 from vending.shop.house import House
+from vending.shop.rules import RulesDesk
 
 SUPERVISOR = PERMISSIONS[Role.SUPERVISOR] | {Permission.ENGINEER}
 ANNA = Actor("anna", SUPERVISOR, operator_id=1)
@@ -89,6 +91,38 @@ def test_a_replacement_above_the_limit_takes_two_people(
     assert code_of(desk.replacement(request)) == "approval_required"
     agree(shop, Act.REPLACEMENT, request.essence())
     assert desk.replacement(replace(request, message_id="2")).outcome is Outcome.DONE
+
+
+def test_one_person_carries_over_what_the_old_meter_got_and_it_is_blocked(
+    shop: Shop, meter: Meter, new_number: object
+) -> None:
+    old = shop.add_meter(NewMeter(new_number()))  # type: ignore[operator]
+    desk = GivingDesk(house_of(shop, ANNA))
+    request = ReplacementRequest("till", "1", meter.number, old.number, 30, "burnt")
+    assert code_of(desk.replacement(request)) == "approval_required"
+    got = sell(shop, old.number, "s").units
+    assert desk.replacement(replace(request, message_id="2", units=min(30, got))).receipt
+    assert shop.meter(old.number).blocked == f"exchanged for {meter.number}"
+
+
+def test_raising_a_limit_of_one_person_takes_two(shop: Shop) -> None:
+    accountant = Actor("anna", PERMISSIONS[Role.ACCOUNTANT], operator_id=1)
+    other = Actor("ben", PERMISSIONS[Role.ACCOUNTANT], operator_id=2)
+    desk = RulesDesk(house_of(shop, accountant))
+    strict = replace(desk.show(), replacement_limit_units=10)
+    desk.set(strict)
+    loose = replace(strict, free_issue_limit_units=10_000)
+    with pytest.raises(ApprovalRequiredError):
+        desk.set(loose)
+    assert desk.show() == strict
+    house = shop._house
+    with house.writing() as connection:
+        number = request_approval(
+            connection, Act.COUNTER_RULES, "x", asdict(loose), "why", accountant, house.now()
+        )
+        approve(connection, number, other, house.now())
+    desk.set(loose)
+    assert desk.show() == loose
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from vending import (
+    CounterRules,
     EngineeringAct,
     EngineeringRequest,
     FreeIssueRequest,
@@ -78,6 +80,10 @@ def test_the_requests_that_are_made_have_the_fields_that_an_approval_wants() -> 
         (Act.DEBT_WRITE_OFF, write_off_essence(1, 5)),
         (Act.VOUCHER_BATCH, activation(1, "")),
         (Act.CAMPAIGN, plan("x", {"sgc": "123457"}, {"krn": 2})),
+        (Act.VENDOR_CREDIT, {"vendor_id": 1, "credit_limit_minor": 500}),
+        (Act.VENDOR_CREDIT, {"vendor": "Corner", "credit_limit_minor": 500}),
+        (Act.BULK_VEND, {"bookings": {"12": 1}}),
+        (Act.COUNTER_RULES, asdict(CounterRules())),
         (Act.KEY_CUSTODY, {"withdraw": "123457/1"}),
     ):
         require_essence(act, essence)

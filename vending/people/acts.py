@@ -44,6 +44,8 @@ class Act(StrEnum):
     """Make key change tokens for a whole supply group."""
     KEY_CUSTODY = "key_custody"
     """Import, replace or take away a vending key."""
+    COUNTER_RULES = "counter_rules"
+    """Let one person alone give more away than before."""
 
     @property
     def permission(self) -> Permission:
@@ -84,6 +86,7 @@ _PERMISSIONS: Final[dict[Act, Permission]] = {
     Act.VOUCHER_BATCH: Permission.VOUCHERS,
     Act.CAMPAIGN: Permission.CAMPAIGNS,
     Act.KEY_CUSTODY: Permission.KEYS,
+    Act.COUNTER_RULES: Permission.TARIFFS,
 }
 
 _APPROVERS: Final[dict[Act, Permission]] = {
@@ -100,4 +103,5 @@ _APPROVERS: Final[dict[Act, Permission]] = {
     Act.VOUCHER_BATCH: Permission.SUPERVISE,
     Act.CAMPAIGN: Permission.METERS,
     Act.KEY_CUSTODY: Permission.KEYS,
+    Act.COUNTER_RULES: Permission.SUPERVISE,
 }

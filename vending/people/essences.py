@@ -60,6 +60,20 @@ ESSENCES: Final[Mapping[Act, Essence]] = {
     Act.METER_RATE: _ENGINEERING,
     Act.KEY_CHANGE: Essence({"meter": _METER}, _KEY_CHANGE),
     Act.DEBT_WRITE_OFF: Essence({"debt_id": _WHOLE, "amount_minor": _WHOLE_OR_NULL}, {}),
+    Act.VENDOR_CREDIT: Essence(
+        {"credit_limit_minor": _WHOLE}, {"vendor_id": _WHOLE, "vendor": _TEXT}
+    ),
+    Act.BULK_VEND: Essence({"bookings": _TABLE}, {}),
+    Act.COUNTER_RULES: Essence(
+        {
+            "double_sale_window_s": _WHOLE,
+            "free_issue_limit_units": _WHOLE,
+            "replacement_limit_units": _WHOLE,
+            "free_basic_units": _WHOLE,
+            "key_expiry_warning_days": _WHOLE,
+        },
+        {},
+    ),
     Act.VOUCHER_BATCH: Essence({"voucher_batch": _WHOLE, "reseller": _TEXT}, {}),
     Act.CAMPAIGN: Essence({"campaign": _TEXT, "selection": _TABLE, "changes": _TABLE}, {}),
     Act.KEY_CUSTODY: Essence(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, case, func, insert, select
 
 from storage import audit
 from vending.cash.credit import vendor_of
@@ -27,10 +27,11 @@ from vending.shop.counter_tables import exchanges, free_basic_months
 from vending.shop.faults import ExchangeError, NoFreeBasicDueError, ReplacedBeforeError
 from vending.shop.giveout import give_out, reason_words, require_reason, units_token
 from vending.shop.house import House
-from vending.shop.meters import Meter, find_meter
+from vending.shop.meters import Meter, find_meter, set_blocked
 from vending.shop.once import question_of
 from vending.shop.requests import VendResult, require_units, require_who
 from vending.shop.rules import rules_of
+from vending.shop.tables import receipts
 from vending.shop.values import require_moment
 from vending.sts import MeterPan
 
@@ -166,8 +167,9 @@ class GivingDesk:
     def replacement(self, request: ReplacementRequest) -> VendResult:
         """Carry units over from an exchanged meter (type 003), once for each old meter.
 
-        Above the limit of the counter's rules it takes a second person's approval
-        (`Act.REPLACEMENT`) for exactly ``request.essence()``.
+        Above the limit of the counter's rules, and when the old meter never got so many units,
+        it takes a second person's approval (`Act.REPLACEMENT`) for exactly
+        ``request.essence()``.  From then on the old meter is blocked.
 
         Raises:
             PermissionDeniedError: the actor may not give.
@@ -182,9 +184,11 @@ class GivingDesk:
             vendor_of(connection, request.terminal)
             old, new = _both(connection, request)
             _require_exchange(connection, old, new)
-            limit = rules_of(connection).replacement_limit_units
+            limit = min(rules_of(connection).replacement_limit_units, _given_to(connection, old))
             self._approved(connection, Act.REPLACEMENT, request, new, limit, now)
             receipt = self._give(connection, request, ReceiptKind.REPLACEMENT, new, now)
+            if old.blocked is None:
+                set_blocked(connection, old.meter_id, f"exchanged for {new.number}")
             connection.execute(
                 insert(exchanges),
                 {
@@ -341,6 +345,17 @@ def _both(connection: Connection, request: ReplacementRequest) -> tuple[Meter, M
         found[MeterPan.from_drn(request.old_meter).drn],
         found[MeterPan.from_drn(request.meter).drn],
     )
+
+
+def _given_to(connection: Connection, meter: Meter) -> int:
+    """The units (tenths) that a meter ever got: more cannot be left in it."""
+    gone = receipts.c.kind == ReceiptKind.REVERSAL.value
+    given = connection.scalar(
+        select(func.sum(case((gone, -receipts.c.units), else_=receipts.c.units))).where(
+            receipts.c.meter_id == meter.meter_id
+        )
+    )
+    return int(given or 0)
 
 
 def _require_exchange(connection: Connection, old: Meter, new: Meter) -> None:

@@ -10,6 +10,8 @@ from sqlalchemy import Connection, insert, select, update
 
 from storage import audit
 from vending.people.actor import Permission
+from vending.people.acts import Act
+from vending.people.approvals import use_approval
 from vending.shop.counter_tables import counter_rules
 from vending.shop.faults import InvalidSettingError
 from vending.shop.house import House
@@ -52,6 +54,13 @@ class CounterRules:
             if not 0 <= value <= maximum:
                 raise InvalidSettingError(f"{name} must lie between 0 and {maximum}.")
 
+    def lets_one_person_more_than(self, before: CounterRules) -> bool:
+        """Whether a limit above which two persons decide is higher than before."""
+        return (
+            self.free_issue_limit_units > before.free_issue_limit_units
+            or self.replacement_limit_units > before.replacement_limit_units
+        )
+
     @property
     def double_sale_window(self) -> timedelta:
         """As a span of time."""
@@ -92,12 +101,26 @@ class RulesDesk:
     def set(self, rules: CounterRules, *, operator: str = "") -> None:
         """From now on the counter works by these rules; leaves an audit line.
 
+        To raise a limit above which two persons decide takes two persons itself: an approval
+        (`Act.COUNTER_RULES`) for exactly the rules' fields by name.
+
         Raises:
             PermissionDeniedError: the actor may not change tariffs and rules.
+            ApprovalRequiredError: a limit is raised, and nobody approved it.
         """
         self.house.require(Permission.TARIFFS)
         who, now = self.house.who(operator), self.house.now()
         with self.house.writing() as connection:
+            if rules.lets_one_person_more_than(rules_of(connection)):
+                actor = self.house.current_actor()
+                use_approval(
+                    connection,
+                    Act.COUNTER_RULES,
+                    asdict(rules),
+                    actor,
+                    now,
+                    subject="counter_rules",
+                )
             _store(connection, rules)
             _record(connection, rules, who, now)
 
