@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from vending import KeyChangeRequest, Meter, NewMeter, Outcome, Shop
+from vending import KeyChangeRequest, Meter, NewMeter, Shop
 from vending.campaigns.campaign import CampaignState, MeterState
 from vending.campaigns.desk import plan
 from vending.people.actor import PERMISSIONS, Actor, Role
 from vending.people.acts import Act
 from vending.people.faults import ApprovalRequiredError
-from vending.shop.faults import PermissionDeniedError
+from vending.shop.faults import PermissionDeniedError, ReservedClientError
 
 GROUP = {"sgc": "123457", "krn": 1}
 ADMINISTRATOR = Actor("ada", PERMISSIONS[Role.ADMINISTRATOR], operator_id=1)
@@ -73,14 +73,16 @@ def test_a_campaigns_approval_covers_nothing_else(shop: Shop, street: list[Meter
             shop.key_change(KeyChangeRequest("till", "1", street[0].number, tariff_index="07"))
     number = street[0].number
     with acting(shop, ENGINEER):
+        single = KeyChangeRequest("till", f"{number}/1", number, tariff_index="07")
+        refused = shop.key_change(single).fault
+        assert isinstance(refused, ApprovalRequiredError)
+        with pytest.raises(ReservedClientError):
+            shop.key_change(KeyChangeRequest(client, f"{number}/1", number, tariff_index="07"))
         for request in (
-            KeyChangeRequest("till", f"{number}/1", number, tariff_index="07"),
             KeyChangeRequest(client, "another", number, tariff_index="07"),
             KeyChangeRequest(client, f"{number}/7", number, tariff_index="07"),
             KeyChangeRequest(client, f"{street[1].number}/1x", number, tariff_index="07"),
             KeyChangeRequest(client, f"{number}/2", number, tariff_index="08"),
         ):
-            result = shop.key_change(request)
-            assert result.outcome is Outcome.FAILED
-            assert result.fault is not None
-            assert result.fault.code == "approval_required"
+            refused = shop._change_key(request).fault
+            assert isinstance(refused, ApprovalRequiredError)

@@ -78,7 +78,7 @@ def test_running_again_makes_nothing_twice(shop: Shop, street: list[Meter]) -> N
     assert (half.counts[MeterState.ISSUED], half.waiting) == (2, 3)
     # answered, but the campaign was cut off before it wrote that down
     due = street[2]
-    answered = shop.key_change(
+    answered = shop._change_key(
         KeyChangeRequest(half.client, f"{due.number}/1", due.number, reason="new keys", krn=2)
     ).require_done()
     ended = shop.campaigns.run("revision 2")
