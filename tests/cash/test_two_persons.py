@@ -48,3 +48,22 @@ def test_a_credit_limit_takes_two_people(shop: Shop) -> None:
     assert desk.set_credit_limit(vendor, 700).credit_limit_minor == 700
     agree(shop, Act.VENDOR_CREDIT, {"vendor": "Other", "credit_limit_minor": 500})
     assert desk.credit(desk.add("Other", credit_limit_minor=500).vendor_id).available_minor == 500
+
+
+def test_who_accepted_a_booking_does_not_settle_it_alone(shop: Shop, meter: Meter) -> None:
+    shop.bank.import_file(
+        statement([Booking([Payment("50.00", meter.number)]), Booking([Payment("60.00")])]),
+        file_name="s.xml",
+        operator="anna",
+    )
+    mine, theirs = (BankDesk(house_of(shop, actor), shop._vend_for_bank) for actor in (ANNA, BEN))
+    first, second = (entry.entry_id for entry in shop.bank.entries())
+    mine.accept(first, meter=meter.number)
+    with pytest.raises(ApprovalRequiredError, match="somebody else"):
+        list(mine.settle())
+    assert shop.statement().sales == 0
+    assert [each.outcome for each in theirs.settle()] == ["done"]
+    mine.accept(second, meter=meter.number)
+    agree(shop, Act.BULK_VEND, {"bookings": {str(second): 1}})
+    assert [each.outcome for each in mine.settle()] == ["done"]
+    assert shop.statement().sales == 2

@@ -42,7 +42,9 @@ from vending.cash.top_ups import top_up_from_bank
 from vending.cash.vendor_rows import require_vendor
 from vending.errors import FaultFamily, VendingError
 from vending.people.actor import Permission
-from vending.people.faults import ClientMismatchError, SignInRequiredError
+from vending.people.acts import Act
+from vending.people.approvals import use_approval
+from vending.people.faults import ApprovalRequiredError, ClientMismatchError, SignInRequiredError
 from vending.shop.books import Tender
 from vending.shop.faults import MeterBusyError, PermissionDeniedError, RequestFormatError
 from vending.shop.house import House
@@ -53,6 +55,7 @@ from vending.shop.tables import requests
 from vending.shop.values import require_text
 
 FILE_BYTES_MAX: Final = 256 * 1024 * 1024
+_NAMED_MAX: Final = 5
 _PAGE: Final = 200
 _OF_WHO_SETTLES: Final = (
     PermissionDeniedError,
@@ -251,16 +254,23 @@ class BankDesk:
         A booking that is refused has failed, for this reason, and the next ones go on.
         Each receipt counts as shown from then on: it can be refunded, not reversed.
 
+        Who accepted a booking does not settle it alone: another person does, or approves it
+        (`Act.BULK_VEND`) for exactly ``{"bookings": {entry: attempt, ...}}``, all those that wait
+        and that the actor accepted.  The approval is for one run.
+
         Args:
             operator: who runs it; stands on the receipts.
             limit: how many at most; None for all that wait.
 
         Raises:
             PermissionDeniedError: needs ``supervise``.
+            ApprovalRequiredError: the actor accepted some of them, and nobody approved that;
+                nothing was done.
             ShopSystemError: the installation is at fault; run it again.
         """
         self.house.require(Permission.SUPERVISE)
         who = self.house.who(operator)
+        approved = self._approved_own(who)
         after, done = 0, 0
         while True:
             with self.house.reading() as connection:
@@ -268,10 +278,39 @@ class BankDesk:
             for review, amount_minor in page:
                 if limit is not None and done >= limit:
                     return
+                after = review.entry_id
+                if review.reviewed_by == who and approved.get(str(after)) != review.attempt:
+                    continue  # accepted since
                 yield self._settled(review, amount_minor, who)
-                after, done = review.entry_id, done + 1
+                done += 1
             if len(page) < _PAGE:
                 return
+
+    def _approved_own(self, who: str) -> dict[str, int]:
+        """What waits and was accepted by this person: booking and attempt.
+
+        Raises:
+            ApprovalRequiredError: somebody else must settle it, or approve it.
+        """
+        now = self.house.now()
+        with self.house.writing() as connection:
+            rows = connection.execute(
+                select(bank_reviews.c.entry_id, bank_reviews.c.attempt)
+                .where(bank_reviews.c.state == "waiting", bank_reviews.c.reviewed_by == who)
+                .order_by(bank_reviews.c.entry_id)
+            )
+            own = {str(row.entry_id): int(row.attempt) for row in rows}
+            if own:
+                essence, actor = {"bookings": own}, self.house.current_actor()
+                try:
+                    use_approval(connection, Act.BULK_VEND, essence, actor, now, subject="bank")
+                except ApprovalRequiredError as fault:
+                    named = ", ".join(list(own)[:_NAMED_MAX])
+                    raise ApprovalRequiredError(
+                        f"{len(own)} waiting booking(s) were accepted by you ({named}...): have "
+                        f"somebody else settle them. Or: {fault}"
+                    ) from fault
+            return own
 
     def waiting(self) -> int:
         """How many accepted bookings wait to be settled.
