@@ -329,7 +329,7 @@ def test_an_upgrade_keeps_every_row_and_every_answer(old_url: str, clock: Clock)
         assert answer.require_done().receipt_no == 3
         assert shop.statement().agrees
         assert shop.statement().sales == SALES
-        sold = shop.vend(VendRequest("till", "new", NUMBERS[1], 10_000)).require_done()
+        sold = shop.vend(VendRequest("till", "new", NUMBERS[1], 12_000)).require_done()
         assert sold.receipt_no > SALES + 1
     engine.dispose()
 
