@@ -84,11 +84,13 @@ def meter(shop: Shop, new_number: Callable[[], str]) -> Meter:
 @pytest.fixture
 def events() -> Iterator[list[structlog.types.EventDict]]:
     """What was logged."""
+    structlog.reset_defaults()
     with structlog.testing.capture_logs() as captured:
         yield captured
 
 
 @pytest.fixture(autouse=True)
 def _quiet_logs() -> Iterator[None]:
+    structlog.reset_defaults()  # a command that ran in this process set its own
     with structlog.testing.capture_logs():
         yield

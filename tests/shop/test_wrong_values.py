@@ -26,13 +26,14 @@ FARTHEST = [
 
 @pytest.mark.parametrize("wrong", NO_WHOLE_NUMBERS)
 def test_amounts_and_numbers_of_receipts_are_whole(shop: Shop, meter: Meter, wrong: Any) -> None:
-    with pytest.raises(RequestFormatError, match="whole number"):
+    amount = "needs an amount" if wrong is None else "whole number"
+    with pytest.raises(RequestFormatError, match=amount):
         shop.trial_vend(meter.number, wrong)
     with pytest.raises(RequestFormatError, match="whole number"):
         shop.reprint(wrong)
     with pytest.raises(RequestFormatError, match="whole number"):
         shop.meters(limit=wrong)
-    with pytest.raises(RequestFormatError, match="whole number"):
+    with pytest.raises(RequestFormatError, match=amount):
         VendRequest("kiosk", "m1", meter.number, wrong)
 
 
