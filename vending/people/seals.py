@@ -212,8 +212,8 @@ def _settled_on_postgresql(engine: Engine) -> dict[str, int]:
             column: _last_number(connection, owner.name, column)
             for column, owner in _numbered().items()
         }
-    # A number is taken after the lock that its INSERT needs: who has one up to these ends is
-    # either done or among those who hold such a lock now.
+    # A number is taken under a lock: who has one up to these ends is either done or among those
+    # who hold such a lock now.
     with reading(engine) as connection:
         writers = _writers(connection)
     deadline = time.monotonic() + LOCK_WAIT_S
@@ -235,14 +235,17 @@ def _last_number(connection: Connection, name: str, column: str) -> int:
 
 
 def _writers(connection: Connection) -> set[str]:
-    """The transactions that have written to the two tables and have not ended yet."""
+    """The transactions that have written to the two tables, or have taken a number for them,
+    and have not ended yet: ``nextval`` locks the sequence, too, before it gives a number."""
     return set(
         connection.scalars(
             sql(
                 "SELECT virtualtransaction FROM pg_locks "
                 "WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' "
                 "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
-                "AND relation IN ('receipts'::regclass, 'ledger_transactions'::regclass)"
+                "AND relation IN ('receipts'::regclass, 'receipts_receipt_no_seq'::regclass, "
+                "'ledger_transactions'::regclass, "
+                "'ledger_transactions_transaction_id_seq'::regclass)"
             )
         )
     )
