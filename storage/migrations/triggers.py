@@ -155,6 +155,20 @@ def guarded(
     )
 
 
+def drop(table: str, name: str) -> None:
+    """Take a trigger away, for another rule in its place.
+
+    Args:
+        table: whose.
+        name: the trigger's; on PostgreSQL its function has the same.
+    """
+    if _is_postgresql():
+        op.execute(f"DROP TRIGGER {name} ON {table}")
+        op.execute(f"DROP FUNCTION {name}()")
+        return
+    op.execute(f"DROP TRIGGER {name}")
+
+
 def growing_tid() -> None:
     """Refuse a TID that is not greater than the last of the same meter and base date.
 

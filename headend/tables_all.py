@@ -1,0 +1,5 @@
+"""Every module that declares tables, so that the metadata is whole wherever a head-end is."""
+
+from __future__ import annotations
+
+import headend.registry.tables  # noqa: F401

@@ -1,0 +1,1 @@
+"""The head-end's tables, a module for each subject; used by one migration, and fixed with it."""
