@@ -11,6 +11,7 @@ from rich.text import Text
 
 import vending
 from commands.counter import database_option, meter_object, open_shop, operator_option
+from commands.meter_fault import fault
 from commands.output import (
     EXIT_CHECK_FAILED,
     console,
@@ -29,7 +30,10 @@ _RESOURCES: Final = ("electricity", "water", "gas", "time")
 
 @click.group()
 def meter() -> None:
-    """Meters: add, import, list, show, block."""
+    """Meters: add, import, list, show, block; reports of their faults."""
+
+
+meter.add_command(fault)
 
 
 @meter.command()

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from vending.meter_faults.reports import FaultReportRequest, MeterFault
     from vending.receipts.escpos import Printer
     from vending.receipts.receipt import Receipt
     from vending.receipts.record import receipt_json
@@ -53,12 +54,14 @@ __all__ = [
     "Currency",
     "EngineeringAct",
     "EngineeringRequest",
+    "FaultReportRequest",
     "FoundMeter",
     "FreeBasicRequest",
     "FreeIssueRequest",
     "KeyChangeRequest",
     "MasterSecret",
     "Meter",
+    "MeterFault",
     "MeterKey",
     "NewMeter",
     "Outcome",
@@ -97,6 +100,7 @@ __all__ = [
 _HOME: Final = {
     name: f"vending.{module}"
     for module, names in {
+        "meter_faults.reports": ("FaultReportRequest", "MeterFault"),
         "shop.advice": ("RefundRequest", "ReversalRequest"),
         "shop.claims": ("ClaimLine",),
         "shop.engineering": ("EngineeringAct", "EngineeringRequest"),

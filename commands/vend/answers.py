@@ -11,6 +11,7 @@ import vending
 from commands.output import (
     EXIT_CHECK_FAILED,
     EXIT_OUTCOME_UNKNOWN,
+    console,
     error_console,
     fault_object,
     print_json,
@@ -21,6 +22,7 @@ from commands.receipt_output import deliver, deliver_sale
 if TYPE_CHECKING:
     from commands.receipt_output import ReceiptOutput
     from vending import Receipt, Shop, VendResult
+    from vending.meter_faults.reports import FaultReportResult
 
 
 def is_terminal() -> bool:
@@ -80,7 +82,7 @@ def print_result(
     are printed by `show_result`.
     """
     if result.outcome is vending.Outcome.UNKNOWN:
-        return _print_unknown(result, as_json=as_json)
+        return print_unknown(result, as_json=as_json)
     if as_json:
         _print_stored(result)
     if result.fault is not None:
@@ -92,7 +94,11 @@ def print_result(
             style="yellow",
         )
         return EXIT_CHECK_FAILED
-    if result.receipt is not None and not as_json:
+    if result.receipt is None:
+        if not as_json:
+            console.print("It was done, and gave out nothing: no sale.")
+        return 0
+    if not as_json:
         if result.replayed:
             error_console.print("Answered before; nothing new was sold.", style="yellow")
         if receipt_output is None:
@@ -119,7 +125,8 @@ def _print_stored(result: VendResult) -> None:
     )
 
 
-def _print_unknown(result: VendResult, *, as_json: bool) -> int:
+def print_unknown(result: VendResult | FaultReportResult, *, as_json: bool) -> int:
+    """Say that an outcome is unknown, and what to do; gives the exit status."""
     assert result.fault is not None
     if as_json:
         ids = {"client": result.client, "message_id": result.message_id}

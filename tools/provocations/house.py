@@ -5,7 +5,7 @@ from __future__ import annotations
 from tools.provocations import provokes
 from tools.provocations.scene import CLERK, Scene
 from vending.cash.reckoning import Count
-from vending.people.credentials import Password
+from vending.people.credentials import ApiKey, Password
 
 
 @provokes("shift_of_another")
@@ -25,3 +25,24 @@ def _(scene: Scene) -> None:
 @provokes("unknown_key_revision")
 def _(scene: Scene) -> None:
     scene.shop.keys.make_current("600001", 1)
+
+
+@provokes("unknown_fault_report")
+def _(scene: Scene) -> None:
+    scene.shop.meter_faults.close(4711, "display exchanged")
+
+
+@provokes("fault_report_closed")
+def _(scene: Scene) -> None:
+    scene.meter()
+    report_no = scene.report_fault()
+    scene.shop.meter_faults.close(report_no, "display exchanged", operator="eve")
+    scene.shop.meter_faults.close(report_no, "nothing was wrong", operator="eve")
+
+
+@provokes("closed_by_a_person")
+def _(scene: Scene) -> None:
+    scene.meter()
+    report_no = scene.report_fault()
+    made = scene.closed().people.add_api_key("robot", ["engineer"])
+    scene.open(ApiKey(made.text)).meter_faults.close(report_no, "seen")

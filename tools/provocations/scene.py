@@ -8,7 +8,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from vending import Currency, Meter, NewMeter, Price, Shop, Utility, VendRequest, VendResult
+from vending import (
+    Currency,
+    FaultReportRequest,
+    Meter,
+    MeterFault,
+    NewMeter,
+    Price,
+    Shop,
+    Utility,
+    VendRequest,
+    VendResult,
+)
 from vending.people.credentials import Credentials, Password
 
 METERS: Final = ("07000000013", "07000000021", "07000000039")
@@ -76,6 +87,11 @@ class Scene:
     def sell(self, message_id: str = "1", amount: int = 5_000, **more: Any) -> VendResult:
         """A sale to the first meter."""
         return self.shop.vend(self.request(message_id, amount, **more))
+
+    def report_fault(self) -> int:
+        """A report about the first meter; gives its number."""
+        request = FaultReportRequest("till", "fault", METERS[0], MeterFault.DISPLAY)
+        return self.shop.meter_faults.report(request).require_done()
 
     def closed(self) -> Shop:
         """The shop with an administrator, who has come in, and a clerk."""

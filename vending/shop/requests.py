@@ -19,7 +19,12 @@ from typing import Any, Final
 from vending.errors import VendingError
 from vending.receipts.receipt import Receipt
 from vending.shop.books import Tender
-from vending.shop.faults import OutcomeUnknownError, RequestFormatError, fault_of
+from vending.shop.faults import (
+    NotASaleError,
+    OutcomeUnknownError,
+    RequestFormatError,
+    fault_of,
+)
 from vending.shop.meters import Meter, MeterKey
 from vending.shop.price import Quote
 from vending.shop.values import pan_of, require_text, require_whole
@@ -143,7 +148,7 @@ class KeyChangeRequest:
 
 @dataclass(frozen=True, slots=True)
 class VendResult:
-    """The answer to a request that gives out tokens: a sale or a key change."""
+    """The answer to a request; one that gives something out has a receipt."""
 
     outcome: Outcome
     client: str
@@ -153,7 +158,7 @@ class VendResult:
     replayed: bool
     """Whether it was answered before."""
     receipt: Receipt | None
-    """There when the outcome is done."""
+    """There when the outcome is done, but for what has none: a report of a meter's fault."""
     fault: VendingError | None
     """Why not, when the outcome is another."""
     reversed_by: int | None = None
@@ -165,7 +170,7 @@ class VendResult:
         """Read an answer back from its bytes."""
         answer = json.loads(response)
         outcome = Outcome(answer["outcome"])
-        receipt = Receipt.from_json(answer["receipt"]) if outcome is Outcome.DONE else None
+        receipt = Receipt.from_json(answer["receipt"]) if "receipt" in answer else None
         error = answer.get("error")
         fault = fault_of(error["code"], error["message"]) if error else None
         return cls(outcome, client, message_id, response, replayed, receipt, fault)
@@ -176,10 +181,19 @@ class VendResult:
         return cls(Outcome.UNKNOWN, client, message_id, b"", False, None, fault)
 
     def require_done(self) -> Receipt:
-        """The receipt, or the fault that stands in its place, raised."""
-        if self.receipt is None:
-            assert self.fault is not None
+        """The receipt, or the fault that stands in its place, raised.
+
+        Raises:
+            VendingError: `fault`.
+            NotASaleError: it was done, and gave out nothing.
+        """
+        if self.fault is not None:
             raise self.fault
+        if self.receipt is None:
+            raise NotASaleError(
+                f"Message id {self.message_id} of client {self.client} was no sale: there is no "
+                "receipt."
+            )
         return self.receipt
 
 

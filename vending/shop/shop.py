@@ -22,6 +22,7 @@ from vending.cash.reports import ReportDesk
 from vending.cash.shifts import ShiftDesk
 from vending.cash.vendors import VendorDesk
 from vending.errors import VendingError
+from vending.meter_faults.desk import MeterFaultDesk
 from vending.people.actor import Permission
 from vending.people.acts import Act
 from vending.people.approval_desk import ApprovalDesk
@@ -553,6 +554,11 @@ class Shop:
     def advice(self) -> AdviceDesk:
         """After a sale: printed, confirmed, reversed, refunded."""
         return AdviceDesk(self._house)
+
+    @property
+    def meter_faults(self) -> MeterFaultDesk:
+        """What customers report of their meters: report, list, close."""
+        return MeterFaultDesk(self._house)
 
     @property
     def rules(self) -> RulesDesk:

@@ -6,6 +6,7 @@ import vending.campaigns.tables
 import vending.cash.bank.tables
 import vending.cash.cash_tables
 import vending.cash.tables
+import vending.meter_faults.tables
 import vending.people.tables
 import vending.price.tables
 import vending.security.tables
