@@ -2,4 +2,5 @@
 
 from __future__ import annotations
 
-import headend.registry.tables  # noqa: F401
+import headend.registry.tables
+import headend.watching.tables  # noqa: F401

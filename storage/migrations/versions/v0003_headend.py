@@ -5,7 +5,7 @@ Each subject makes its own tables, in a module of `storage.migrations.headend`.
 
 from __future__ import annotations
 
-from storage.migrations.headend import registry
+from storage.migrations.headend import registry, watching
 
 revision = "0003"
 down_revision = "0002"
@@ -15,5 +15,5 @@ depends_on = None
 
 def upgrade() -> None:
     """Make everything, what others refer to first."""
-    for subject in (registry,):
+    for subject in (registry, watching):
         subject.make()
