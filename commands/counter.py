@@ -42,7 +42,7 @@ def operator_option(command: _Command) -> _Command:
     return click.option(
         "--operator",
         envvar="METERHOUSE_OPERATOR",
-        default=_login_name,
+        default=login_name,
         show_default="your login name",
         show_envvar=True,
         help="Who stands at the till.",
@@ -122,7 +122,7 @@ def meter_object(meter: Meter) -> dict[str, Any]:
     }
 
 
-def _login_name() -> str:
+def login_name() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name

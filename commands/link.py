@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from commands import lines
 from commands.output import (
     EXIT_CHECK_FAILED,
     console,
@@ -39,7 +40,11 @@ _MARKS: Final = {
 
 @click.group()
 def link() -> None:
-    """Lines to meters."""
+    """Lines to meters: add, list, suspend; the doctor."""
+
+
+for _command in (lines.add, lines.list_, lines.change, lines.suspend, lines.resume, lines.network):
+    link.add_command(_command)
 
 
 @link.command("doctor")

@@ -120,4 +120,6 @@ def exit_status(fault: Fault) -> int:
     """The exit status of a fault's family."""
     if isinstance(fault, ProtocolError):
         return EXIT_WRONG_REQUEST if isinstance(fault, LocalProtocolError) else EXIT_WIRE
+    if getattr(fault, "is_system", False):  # the head-end's
+        return _EXIT_STATUS[FaultFamily.SYSTEM]
     return _EXIT_STATUS[getattr(fault, "family", FaultFamily.BUSINESS)]

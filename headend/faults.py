@@ -13,6 +13,8 @@ class HeadEndError(Exception):
     """Any fault of the head-end; its message says what to do."""
 
     code: ClassVar[str] = "head_end_error"
+    is_system: ClassVar[bool] = False
+    """Whether the installation is at fault, rather than what was asked."""
 
 
 class NotAllowedError(HeadEndError):
@@ -43,6 +45,7 @@ class StoreUnavailableError(HeadEndError):
     """The database gave no answer, or refused; nothing was written."""
 
     code: ClassVar[str] = "store_unavailable"
+    is_system: ClassVar[bool] = True
 
 
 class StoreRefusedError(HeadEndError):
