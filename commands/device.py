@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
@@ -167,7 +168,7 @@ def _print_report(report: Imported, *, dry_run: bool, as_json: bool, skipped: bo
             "them, or leave them out with --skip-bad."
         )
     else:
-        console.print(f"{added} meters registered, {report.there} were there already.")
+        console.print(f"Registered now: {added}. There already: {report.there}.")
 
 
 @device.command(name="list")
@@ -181,7 +182,7 @@ def list_(link: str | None, place: str | None, database: str, as_json: bool) -> 
 
     table = Table()
     for column in ("meter", "protocol", "address", "link", "kind", "place", "point", "state"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column == "meter")
     with open_station(database) as station:
         registry = Registry(station)
         after, count = "", 0
@@ -216,6 +217,7 @@ def show(number: str, database: str, as_json: bool) -> None:
         registry = Registry(station)
         found = registry.device(number)
         past = [] if found.point is None else registry.history(found.point)
+        zone = station.zone
     history = [
         {
             "meter": each.number,
@@ -230,14 +232,19 @@ def show(number: str, database: str, as_json: bool) -> None:
     if as_json:
         print_json(device_object(found) | {"history": history})
         return
-    for name, value in device_object(found).items():
-        console.print(Text(f"{name.replace('_', ' '):>12}  ", "dim").append(str(value), "default"))
-    if len(history) > 1:
+    shown = device_object(found) | {"added_at": _local(found.added_at, zone)}
+    for name, value in shown.items():
+        label = Text(f"{name.replace('_', ' '):>12}  ", "dim")
+        console.print(label.append("-" if value is None else str(value), "default"))
+    if len(past) > 1:
         table = Table(title="At this service point", title_justify="left")
-        for column in ("meter", "since", "until", "first_wh", "last_wh", "reason"):
-            table.add_column(column.replace("_", " "))
-        for line in history:
-            table.add_row(*("-" if cell is None else str(cell) for cell in line.values()))
+        for column in ("meter", "since", "until", "first Wh", "last Wh", "reason"):
+            table.add_column(column)
+        for each in past:
+            table.add_row(
+                each.number, _local(each.since, zone), _local(each.until, zone),
+                _number(each.first_wh), _number(each.last_wh), each.reason,
+            )  # fmt: skip
         console.print(table)
 
 
@@ -421,6 +428,14 @@ def _line(database: str, link: str) -> tuple[str, str]:
             if each.name == link and each.url is not None:
                 return each.url, link
     raise click.UsageError(f"No line {link!r} that we open; see `meterhouse link list`.")
+
+
+def _local(moment: datetime | None, zone: tzinfo) -> str:
+    return "-" if moment is None else f"{moment.astimezone(zone):%Y-%m-%d %H:%M}"
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
 
 
 def _units(text: str) -> range:

@@ -54,7 +54,7 @@ def list_(database: str, as_json: bool) -> None:
     words = {}
     for each in found:
         below.setdefault(each.parent, []).append(each.name)
-        points = f"  {each.points} points" if each.points else ""
+        points = f"  service points: {each.points}" if each.points else ""
         words[each.name] = f"{each.kind.value} {each.name}{points}"
     for top in below.get(None, []):
         console.print(_tree(top, words, below))
