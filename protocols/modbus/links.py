@@ -12,6 +12,7 @@ Options are those of `protocols.transport.address` and `protocols.transport.url_
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
@@ -63,6 +64,8 @@ async def open_bus(
     line: LineSettings | None = None,
     options: LinkOptions | None = None,
     trace: Trace | None = None,
+    connect: bool = True,
+    before_connect: Callable[[], Awaitable[None]] | None = None,
 ) -> ModbusBus:
     """Open a link and speak Modbus on it; close it with `ModbusBus.aclose`.
 
@@ -71,6 +74,7 @@ async def open_bus(
         line: what a serial URL leaves out, for example a profile's factory settings.
         options: None: `LinkOptions` with the gap that RTU needs on a serial port.
         trace: sees each frame.
+        connect, before_connect: see `open_link`.
 
     Raises:
         LinkUrlError: the URL makes no sense.
@@ -83,7 +87,10 @@ async def open_bus(
         plain, options = take_link_options(plain, LinkOptions(gap_ms=_gap_ms(plain, line)))
     if trace is not None:
         options = replace(options, trace=trace)
-    return ModbusBus(await open_link(plain, line=line, options=options), framing)
+    link = await open_link(
+        plain, line=line, options=options, connect=connect, before_connect=before_connect
+    )
+    return ModbusBus(link, framing)
 
 
 def _gap_ms(url: str, line: LineSettings | None) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from protocols.transport.address import LineSettings, SerialAddress, parse_link_url
 from protocols.transport.channel import Channel, Lost, Received
@@ -18,6 +19,7 @@ async def open_link(
     line: LineSettings | None = None,
     options: LinkOptions | None = None,
     connect: bool = True,
+    before_connect: Callable[[], Awaitable[None]] | None = None,
 ) -> Link:
     """Open a line by its URL.
 
@@ -26,6 +28,8 @@ async def open_link(
         line: speed and character where the URL gives none, by the protocol's custom.
         options: None: `LinkOptions` as they come.
         connect: False: the first request opens it.
+        before_connect: waited for before each connection, those after a break too; what it
+            raises is raised by the request that wanted the connection.
 
     Raises:
         LinkUrlError: the URL makes no sense.
@@ -35,6 +39,8 @@ async def open_link(
     settings = options or LinkOptions()
 
     async def connected(received: Received, lost: Lost) -> Channel:
+        if before_connect is not None:
+            await before_connect()
         if isinstance(address, SerialAddress):
             return await open_serial(address, received, lost)
         return await open_tcp(
