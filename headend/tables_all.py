@@ -2,5 +2,9 @@
 
 from __future__ import annotations
 
+import headend.collection.tables
+import headend.orders.tables
 import headend.registry.tables
-import headend.watching.tables  # noqa: F401
+import headend.store.tables
+import headend.watching.tables
+import headend.work.tables  # noqa: F401

@@ -5,7 +5,7 @@ Each subject makes its own tables, in a module of `storage.migrations.headend`.
 
 from __future__ import annotations
 
-from storage.migrations.headend import registry, watching
+from storage.migrations.headend import collection, orders, registry, store, watching, work
 
 revision = "0003"
 down_revision = "0002"
@@ -15,5 +15,5 @@ depends_on = None
 
 def upgrade() -> None:
     """Make everything, what others refer to first."""
-    for subject in (registry, watching):
+    for subject in (registry, collection, watching, orders, store, work):
         subject.make()
