@@ -16,7 +16,6 @@ from sqlalchemy import text
 
 from storage.engine import open_engine
 from tests.shop.conftest import Clock
-from tests.shop.databases import PRICE
 from tests.shop.test_vendor_credit import left, make_vendor
 from vending import (
     CounterRules,
@@ -25,7 +24,6 @@ from vending import (
     NewMeter,
     Outcome,
     PaymentRequest,
-    Price,
     PublicTestKeys,
     Shop,
     VendRequest,
@@ -245,24 +243,6 @@ def test_two_that_go_on_with_the_same_sale_finish_it_once(
             shop.close()
 
 
-def test_what_cannot_be_sold_any_more_fails_and_gives_the_credit_back(
-    database_url: str, clock: Clock, vendor_id: int, state: Path
-) -> None:
-    with module(state) as remote:
-        kill_at(database_url, remote._address[1], "submitted")
-        with Shop.open(database_url, now=clock, security=PublicTestKeys()) as shop:
-            shop.set_price(Price(PRICE.per_kwh * 2, PRICE.tax_bp))
-        with Shop.open(database_url, now=clock, security=remote) as shop:
-            failed = shop.vend(REQUEST)
-            assert failed.outcome is Outcome.FAILED
-            assert failed.fault is not None
-            assert failed.fault.code == "order_changed"
-            assert left(shop, vendor_id) == CREDIT
-            sold = shop.vend(VendRequest("kiosk", "m2", NUMBER, AMOUNT, terminal="Spaza-0"))
-            assert sold.require_done().token not in made_by(state)[:1]
-            assert shop.statement().agrees
-
-
 @pytest.mark.usefixtures("vendor_id")
 def test_a_key_change_goes_the_same_way(database_url: str, clock: Clock, state: Path) -> None:
     with module(state) as remote, Shop.open(database_url, now=clock, security=remote) as shop:
@@ -296,33 +276,6 @@ def unreachable(url: str, clock: Clock, state: Path) -> Iterator[Shop]:
         shop.trial_vend(NUMBER, AMOUNT)  # it knows the module's keys
     with shop:
         yield shop
-
-
-@pytest.mark.parametrize("to_other", [False, True])
-def test_a_terminal_that_changes_hands_in_between_takes_no_credit_from_anybody(
-    database_url: str, clock: Clock, vendor_id: int, state: Path, to_other: bool
-) -> None:
-    with unreachable(database_url, clock, state) as shop:
-        assert shop.vend(REQUEST).outcome is Outcome.UNKNOWN
-        other = make_vendor(shop, CREDIT, name="Other")
-        shop.vendors.assign_terminal("Spaza-0", other if to_other else None)
-    with module(state) as remote, Shop.open(database_url, now=clock, security=remote) as shop:
-        failed = shop.vend(REQUEST)
-        assert failed.fault is not None
-        assert failed.fault.code == "order_changed"
-        assert (left(shop, vendor_id), left(shop, other)) == (CREDIT, CREDIT)
-        assert shop.statement().sales == 0
-
-
-def test_a_terminal_given_to_a_vendor_in_between_sells_from_its_credit(
-    database_url: str, clock: Clock, vendor_id: int, state: Path
-) -> None:
-    with unreachable(database_url, clock, state) as shop:
-        shop.vendors.assign_terminal("Spaza-0", None)
-        assert shop.vend(REQUEST).outcome is Outcome.UNKNOWN
-        shop.vendors.assign_terminal("Spaza-0", vendor_id)
-    with module(state) as remote, Shop.open(database_url, now=clock, security=remote) as shop:
-        require_one_sale(shop, database_url, vendor_id, state)
 
 
 def test_a_payment_without_a_token_takes_the_vendors_credit_too(

@@ -24,6 +24,7 @@ from sqlalchemy import (
 
 from vending.campaigns.faults import UnknownCampaignError
 from vending.campaigns.tables import campaign_meters, campaigns
+from vending.shop.agreed import agreed
 from vending.shop.requests import KeyChangeRequest, canonical_json
 from vending.shop.tables import key_changes, meter_keys, meters
 from vending.shop.values import pan_of
@@ -235,6 +236,7 @@ def wait_again(connection: Connection, campaign_id: int) -> int:
     return again.rowcount
 
 
+@agreed
 def covering_campaign(connection: Connection, request: KeyChangeRequest) -> str | None:
     """The campaign that a key change belongs to: two people have approved it for exactly this
     meter and these changes.

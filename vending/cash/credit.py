@@ -44,6 +44,7 @@ from vending.cash.faults import (
     VendorCreditExhaustedError,
 )
 from vending.cash.tables import terminals, vendor_credit, vendors
+from vending.shop.agreed import agreed
 from vending.shop.making import in_the_making
 
 BUCKETS: Final = 16
@@ -128,6 +129,7 @@ class SellingVendor:
     """In the ledger; it is opened by the first sale or top-up."""
 
 
+@agreed
 def vendor_of(connection: Connection, terminal: str) -> SellingVendor | None:
     """The vendor to whom a terminal belongs; None for the utility's own and for unknown ones.
 

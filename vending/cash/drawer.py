@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, select
 from storage.prepared import Prepared, Values
 from vending.cash.cash_tables import batches, cash_settings
 from vending.cash.faults import NoShiftError
+from vending.shop.agreed import agreed
 from vending.shop.books import Tender
 
 # Statements are made once: making one takes longer than running it.
@@ -45,6 +46,7 @@ def asks_shifts_required() -> tuple[Prepared, Values]:
     return _REQUIRED, {}
 
 
+@agreed
 def shift_of_sale(
     connection: Connection, operator: str, terminal: str, tender: Tender | None
 ) -> int | None:

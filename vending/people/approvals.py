@@ -29,6 +29,7 @@ from vending.people.faults import (
     UnknownApprovalError,
 )
 from vending.people.tables import approvals
+from vending.shop.agreed import agreed
 from vending.shop.faults import PermissionDeniedError, RequestFormatError
 from vending.shop.requests import canonical_json
 from vending.shop.values import require_text
@@ -158,6 +159,7 @@ def refuse(connection: Connection, approval_id: int, by: Actor, now: datetime) -
     return _decide(connection, approval_id, "refused", by, now)
 
 
+@agreed
 def use_approval(
     connection: Connection,
     act: Act,

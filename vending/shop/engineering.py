@@ -31,6 +31,7 @@ from vending.people.actor import Permission
 from vending.people.acts import Act
 from vending.people.approvals import use_approval
 from vending.receipts.receipt import Reason, Receipt, ReceiptKind
+from vending.shop.agreed import as_ordered
 from vending.shop.answering import answer
 from vending.shop.faults import RequestFormatError
 from vending.shop.giveout import (
@@ -173,11 +174,11 @@ class EngineeringDesk:
         request = self.house.signed(request)
         now = self.house.now()
 
-        def work(connection: Connection) -> Receipt:
-            return self._make(connection, request, now)
+        def work(connection: Connection, at: datetime = now) -> Receipt:
+            return self._make(connection, as_ordered(request), at)
 
         question = question_of("engineering", request)
-        return answer(self.house, question, now, work)
+        return answer(self.house, question, now, work, work_at=work)
 
     def _make(self, connection: Connection, request: EngineeringRequest, now: datetime) -> Receipt:
         require_reason(request.reason)

@@ -241,7 +241,7 @@ class SaleRefundedError(ShopError):
 
 
 class OrderChangedError(ShopError):
-    """What a token was ordered for has changed before it was given out."""
+    """A token was ordered otherwise than it would be stored: it is kept, nothing is lost."""
 
     code: ClassVar[str] = "order_changed"
 
@@ -359,6 +359,8 @@ _OF_STORAGE: Final[dict[type[storage_errors.StorageError], type[ShopSystemError]
     storage_errors.ValueRefusedError: DatabaseValueError,
     storage_errors.CommitUnknownError: OutcomeUnknownError,
 }
+_HELD: Final = "a token is being made for this meter"
+"""What the database's triggers say of `MeterBusyError` (``v0005_frozen_orders``)."""
 
 
 @contextmanager
@@ -366,6 +368,13 @@ def storage_faults() -> Iterator[None]:
     """Faults of the storage room as faults of this one, so that callers catch one root."""
     try:
         yield
+    except storage_errors.InvariantError as fault:
+        if _HELD in str(fault):
+            raise MeterBusyError(
+                "An earlier request for this meter or its service point is not settled, its token "
+                "is being made: ask again about it (meterhouse vend recover), then ask again."
+            ) from fault
+        raise DatabaseInvariantError(str(fault)) from fault
     except storage_errors.StorageError as fault:
         raise _OF_STORAGE.get(type(fault), ShopSystemError)(str(fault)) from fault
 

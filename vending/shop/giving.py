@@ -21,11 +21,13 @@ from vending.people.approvals import use_approval
 from vending.price.dues import lock_point
 from vending.price.store import free_basic_units
 from vending.receipts.receipt import Reason, Receipt, ReceiptKind
+from vending.shop.agreed import agreed, as_ordered
 from vending.shop.answering import answer
 from vending.shop.claims import ClaimLine, claim_report
 from vending.shop.counter_tables import exchanges, free_basic_months
 from vending.shop.faults import ExchangeError, NoFreeBasicDueError, ReplacedBeforeError
 from vending.shop.giveout import give_out, reason_words, require_reason, units_token
+from vending.shop.holds import hold
 from vending.shop.house import House
 from vending.shop.meters import Meter, find_meter, set_blocked
 from vending.shop.once import question_of
@@ -154,13 +156,14 @@ class GivingDesk:
         request = self.house.signed(request)
         now = self.house.now()
 
-        def work(connection: Connection) -> Receipt:
-            require_reason(request.reason)
-            vendor_of(connection, request.terminal)
-            meter = find_meter(connection, request.meter, lock=True)
+        def work(connection: Connection, at: datetime = now) -> Receipt:
+            asked = as_ordered(request)
+            require_reason(asked.reason)
+            vendor_of(connection, asked.terminal)
+            meter = find_meter(connection, asked.meter, lock=True)
             limit = rules_of(connection).free_issue_limit_units
-            self._approved(connection, Act.FREE_ISSUE, request, meter, limit, now)
-            return self._give(connection, request, ReceiptKind.FREE_ISSUE, meter, now)
+            self._approved(connection, Act.FREE_ISSUE, asked, meter, limit, at)
+            return self._give(connection, asked, ReceiptKind.FREE_ISSUE, meter, at)
 
         return self._once(request, ReceiptKind.FREE_ISSUE, now, work)
 
@@ -179,14 +182,16 @@ class GivingDesk:
         request = self.house.signed(request)
         now = self.house.now()
 
-        def work(connection: Connection) -> Receipt:
-            require_reason(request.reason)
-            vendor_of(connection, request.terminal)
-            old, new = _both(connection, request)
+        def work(connection: Connection, at: datetime = now) -> Receipt:
+            asked = as_ordered(request)
+            require_reason(asked.reason)
+            vendor_of(connection, asked.terminal)
+            old, new = _both(connection, asked)
             _require_exchange(connection, old, new)
+            hold(connection, f"exchange {old.meter_id}")
             limit = min(rules_of(connection).replacement_limit_units, _given_to(connection, old))
-            self._approved(connection, Act.REPLACEMENT, request, new, limit, now)
-            receipt = self._give(connection, request, ReceiptKind.REPLACEMENT, new, now)
+            self._approved(connection, Act.REPLACEMENT, asked, new, limit, at)
+            receipt = self._give(connection, asked, ReceiptKind.REPLACEMENT, new, at)
             if old.blocked is None:
                 set_blocked(connection, old.meter_id, f"exchanged for {new.number}")
             connection.execute(
@@ -214,25 +219,26 @@ class GivingDesk:
         request = self.house.signed(request)
         now = self.house.now()
 
-        def work(connection: Connection) -> Receipt:
-            vendor_of(connection, request.terminal)  # refuses who is blocked
-            meter = find_meter(connection, request.meter, lock=True)
+        def work(connection: Connection, at: datetime = now) -> Receipt:
+            asked = as_ordered(request)
+            vendor_of(connection, asked.terminal)  # refuses who is blocked
+            meter = find_meter(connection, asked.meter, lock=True)
             lock_point(connection, meter)
-            month = month_of(self.house, now)
-            units = free_basic_due(connection, self.house, meter, now)
+            month = month_of(self.house, at)
+            units = free_basic_due(connection, self.house, meter, at)
             if not units:
                 raise NoFreeBasicDueError(
                     f"No free units are due to meter {meter.number}: {month} gives none, or "
                     "they were taken."
                 )
-            made, token = units_token(connection, self.house, meter, units, now)
+            made, token = units_token(connection, self.house, meter, units, at)
             receipt = give_out(
                 connection,
                 self.house,
-                request,
+                asked,
                 kind=ReceiptKind.FREE_BASIC,
                 meter=meter,
-                now=now,
+                now=at,
                 made=(made,),
                 tokens=(token,),
                 messages=((f"Free units of {month}.", Reason("free_basic_of", (month,))),),
@@ -265,7 +271,7 @@ class GivingDesk:
 
     def _once(self, request: Any, kind: ReceiptKind, now: datetime, work: Any) -> VendResult:
         question = question_of(kind.value, request)
-        return answer(self.house, question, now, work)
+        return answer(self.house, question, now, work, work_at=work)
 
     def _approved(
         self,
@@ -318,6 +324,7 @@ def month_of(house: House, now: datetime) -> str:
     return f"{house.utility.local(now):%Y-%m}"
 
 
+@agreed
 def free_basic_due(connection: Connection, house: House, meter: Meter, now: datetime) -> int:
     """The free units (tenths) that a meter's service point may still take this month."""
     month = month_of(house, now)
@@ -347,6 +354,7 @@ def _both(connection: Connection, request: ReplacementRequest) -> tuple[Meter, M
     )
 
 
+@agreed
 def _given_to(connection: Connection, meter: Meter) -> int:
     """The units (tenths) that a meter ever got: more cannot be left in it."""
     gone = receipts.c.kind == ReceiptKind.REVERSAL.value
@@ -358,6 +366,7 @@ def _given_to(connection: Connection, meter: Meter) -> int:
     return int(given or 0)
 
 
+@agreed
 def _require_exchange(connection: Connection, old: Meter, new: Meter) -> None:
     if old.meter_id == new.meter_id:
         raise ExchangeError("The old meter and the new one are the same.")

@@ -6,17 +6,19 @@ enough.  An intent is stored first:
 =====  ==========================================================================
 step   what happens
 =====  ==========================================================================
-T1     the request's id, what is ordered, its TID, the vendor's credit set aside: committed
+T1     the request's id, what was agreed (price, units, deductions, meter and key, TID, vendor,
+       shift), what is ordered, the vendor's credit set aside, the meter held: committed
 ask    the module makes the tokens, under a message id that follows from the request's
-T2     tokens, receipt, ledger, the credit spent, the answer: committed
+T2     tokens, receipt, ledger, the credit spent, the answer, as agreed: committed
 =====  ==========================================================================
 
 A process that dies before T1 has done nothing; after it the intent is there, and whoever asks
 again under the same id, or `recover`, goes on with it: the module gives under the same id what
-it made, or makes it now.  When it refuses, or when the sale cannot be made any more (the meter was
-blocked, the price has changed), the credit goes back and the request is answered as failed; a
-token that was made for it is never given out, and its TID is not used again.  When the module
-does not answer, the outcome is unknown and the intent stays open.
+it made, or makes it now.  T2 stores what was agreed at T1, whatever has changed since
+(`vending.shop.agreed`), and nothing can be in its way (`vending.shop.holds`).  Only when the
+module says that it has not made the token and will not, the credit goes back and the request is
+answered as failed.  When the module does not answer, or when T2 cannot be done all the same, the
+outcome is unknown and the intent stays open.
 
 T2 locks the intent: of two processes that go on with it, the second finds the answer of the
 first.  A meter has at most one open intent, so that its TIDs stay in order.
@@ -39,6 +41,7 @@ from vending.cash.credit import post_reserved, reserve, spend_now, void_reserved
 from vending.errors import FaultFamily, VendingError
 from vending.receipts.receipt import Receipt
 from vending.security.faults import ModuleRefusedError
+from vending.security.port import SecurityModule
 from vending.security.remote import (
     CreditOrder,
     RemoteSecurityModule,
@@ -47,13 +50,14 @@ from vending.security.remote import (
 )
 from vending.shop.faults import (
     GivenUpError,
-    MeterBusyError,
+    MessageConflictError,
     OrderChangedError,
     OutcomeUnknownError,
     QuestionError,
     SupplyGroupNotAuthorisedError,
 )
-from vending.shop.making import Making, Ordered, at_work
+from vending.shop.holds import let_go, require_free, take_holds
+from vending.shop.making import ByOrder, Making, Ordered, at_work
 from vending.shop.once import (
     Question,
     begin,
@@ -87,6 +91,7 @@ _NEW: Final = Prepared(
         "reserved_minor",
         "essence",
         "orders",
+        "agreed",
         "state",
         "made_at",
     ],
@@ -100,14 +105,14 @@ _ORDER_MORE: Final = Prepared(
     .values(orders=bindparam("all"), base_year=bindparam("of_base"), tid=bindparam("with_tid"))
 )
 _METER: Final = Prepared(
-    select(meters.c.meter_id)
+    select(meters.c.meter_id, meters.c.service_point)
     .where(meters.c.number == bindparam("face"))
     .with_for_update(key_share=True)
 )
-_OPEN_FOR: Final = Prepared(
-    select(intents.c.client, intents.c.message_id).where(
-        intents.c.meter_id == bindparam("of_meter"), intents.c.state == "open"
-    )
+_LOCK_METER: Final = Prepared(
+    select(meters.c.meter_id)
+    .where(meters.c.meter_id == bindparam("of_meter"))
+    .with_for_update(key_share=True)
 )
 _OPEN: Final = Prepared(
     select(
@@ -167,15 +172,23 @@ def outstanding(connection: Connection) -> list[Outstanding]:
 
 
 def give_up(
-    engine: Engine, client: str, message_id: str, now: datetime, operator: str
+    engine: Engine,
+    security: SecurityModule,
+    client: str,
+    message_id: str,
+    now: datetime,
+    operator: str,
 ) -> VendResult:
     """Answer a request whose outcome is unknown as failed; leaves an audit line.
 
-    What was set aside goes back, its TID is not used again, and a token that was made for it, or
-    is made yet, is never given out.  A request that was answered meanwhile keeps its answer.
+    What was set aside goes back, and its TID is not used again.  The module is asked first: what
+    it has made is not given up.  When it does not answer, that is the decision of whoever gives
+    up; a token that it may have made is then never given out.  A request that was answered
+    meanwhile keeps its answer.
 
     Raises:
         UnknownMessageError: nothing was asked under this id.
+        OutcomeUnknownError: the module has made the token: go on with the request.
     """
     fault = GivenUpError(
         f"Message id {message_id} was given up, because its token could not be had: nothing was "
@@ -186,6 +199,7 @@ def give_up(
         row = _locked(connection, question)
         if row is None or row.state != "open":
             return stored_answer(connection, client, message_id)
+        _require_not_made(security, question, json.loads(bytes(row.orders)))
         response = _voided(connection, question, row, fault, now)
         audit.record(
             connection,
@@ -227,10 +241,10 @@ def answer_by_order(
 def _first(
     connection: Connection, question: Question, now: datetime, work: Work
 ) -> VendResult | _Intent:
-    """T1."""
+    """T1.  What the work has done before its order stays done: locks, approvals that it used."""
     making = Making()
     try:
-        with attempt(connection), at_work(making):
+        with at_work(making):
             receipt = work(connection, now)
     except Ordered as ordered:
         orders = [ordered.order.to_json()]
@@ -255,13 +269,9 @@ def _store_intent(
     connection: Connection, question: Question, order: TokenOrder, making: Making, now: datetime
 ) -> None:
     key = order.key if isinstance(order, CreditOrder) else order.old
-    meter_id = _METER.scalar(connection, {"face": key.meter_pan.drn})
-    busy = _OPEN_FOR.first(connection, {"of_meter": meter_id})
-    if busy is not None:
-        raise MeterBusyError(
-            f"Request {busy.message_id} of {busy.client} for this meter is not settled: ask "
-            "again about it (meterhouse vend recover), then ask again for this one."
-        )
+    meter = _METER.first(connection, {"face": key.meter_pan.drn})
+    for what in _places_of(meter):
+        require_free(connection, what)
     vendor_id, amount_minor = making.spent or (None, 0)
     bucket = None
     if vendor_id is not None and amount_minor:
@@ -272,7 +282,7 @@ def _store_intent(
         {
             "client": question.client,
             "message_id": question.message_id,
-            "meter_id": meter_id,
+            "meter_id": meter.meter_id,
             "base_year": base_year,
             "tid": tid,
             "vendor_id": vendor_id,
@@ -280,10 +290,23 @@ def _store_intent(
             "reserved_minor": amount_minor if bucket is not None else 0,
             "essence": canonical_json(question.essence),
             "orders": canonical_json([order.to_json()]),
+            "agreed": canonical_json(making.kept),
             "state": "open",
             "made_at": now,
         },
     )
+    take_holds(
+        connection,
+        question.client,
+        question.message_id,
+        [*_places_of(meter), *making.holds],
+    )
+
+
+def _places_of(meter: Any) -> list[str]:
+    """The holds of a meter and its service point."""
+    point = [f"point {meter.service_point}"] if meter.service_point else []
+    return [f"meter {meter.meter_id}", *point]
 
 
 def _go_on(
@@ -308,8 +331,10 @@ def _go_on(
                 return repeated(connection, question)
             if len(json.loads(bytes(row.orders))) != len(made):  # another process went on with it
                 return _Intent(json.loads(bytes(row.orders)), row.made_at)
+            _LOCK_METER.run(connection, {"of_meter": row.meter_id})
             making = Making(
                 made,
+                kept=[] if row.agreed is None else json.loads(bytes(row.agreed)),
                 ordered_tid=row.tid,
                 reserved=(row.vendor_id, row.reserved_minor) if row.bucket is not None else None,
             )
@@ -323,16 +348,18 @@ def _go_on(
             _settle(connection, question, "done", row.made_at)
             return result
     except VendingError as fault:
-        if not _is_answer(fault):
+        if fault.family is FaultFamily.SYSTEM or isinstance(fault, MessageConflictError):
             raise
-        return _void(engine, question, intent, fault)
+        raise OutcomeUnknownError(
+            f"The token of message id {question.message_id} is made and could not be stored "
+            f"({fault}). It is kept: call whoever looks after this shop, then ask again."
+        ) from fault
 
 
 def _post_credit(connection: Connection, making: Making, row: Any) -> None:
     """Take from the vendor's credit what the work spent, and nothing else.
 
-    Nothing was set aside when the work ordered no token, or a key change before the price was
-    known.
+    Nothing was set aside when the work ordered no token.
 
     Raises:
         OrderChangedError: it was set aside for another vendor, or for one that pays otherwise.
@@ -344,17 +371,41 @@ def _post_credit(connection: Connection, making: Making, row: Any) -> None:
         return
     if making.spent != (row.vendor_id, row.reserved_minor):
         raise OrderChangedError(
-            "The terminal was given to another vendor while the token was being made: nothing "
-            "was sold. Sell again under another message id."
+            "Credit was set aside for another vendor than the one who sells: nothing was stored."
         )
     post_reserved(connection, row.vendor_id, row.bucket, row.reserved_minor)
+
+
+def _require_not_made(
+    security: SecurityModule, question: Question, orders: list[dict[str, Any]]
+) -> None:
+    """Refuse to give up what the module has made; what it does not say is not known."""
+    module = getattr(security, "module", security)  # opened when it is first needed
+    if not isinstance(module, ByOrder):
+        return
+    try:
+        made = [
+            module.remote.fetch(_order_id(question, place)) for place, _ in enumerate(orders, 1)
+        ]
+    except VendingError:
+        return
+    if None not in made:
+        raise OutcomeUnknownError(
+            f"The security module has made the token of message id {question.message_id}: it is "
+            "not given up. Ask again with this message id (meterhouse vend recover)."
+        )
+
+
+def _order_id(question: Question, place: int) -> str:
+    """The module's message id of a request's order."""
+    return json.dumps([question.client, question.message_id, place], ensure_ascii=False)
 
 
 def _made(
     remote: RemoteSecurityModule, question: Question, place: int, order: dict[str, Any]
 ) -> tuple[str, ...]:
     """What the module makes, or made, for an order."""
-    message_id = json.dumps([question.client, question.message_id, place], ensure_ascii=False)
+    message_id = _order_id(question, place)
     try:
         tokens = remote.fetch(message_id)
         return remote.submit(message_id, order_from_json(order)) if tokens is None else tokens
@@ -424,6 +475,7 @@ def _settle(connection: Connection, question: Question, state: str, at: datetime
         connection,
         {"asking": question.client, "id_asked": question.message_id, "to": state, "at": at},
     )
+    let_go(connection, question.client, question.message_id)
 
 
 def _stamp(order: TokenOrder) -> tuple[int | None, int | None]:

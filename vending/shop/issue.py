@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 
 from storage.prepared import NextId, Prepared, Values
 from vending.receipts.receipt import KeyPart, MeterPart, ReceiptKind, SellerPart
+from vending.shop.agreed import agreed
 from vending.shop.meters import Meter, MeterKey
 from vending.shop.settings import Utility
 from vending.shop.tables import receipts, tokens
@@ -114,6 +115,7 @@ def store_receipt(
     return receipt_no
 
 
+@agreed
 def last_purchase(connection: Connection, meter: Meter) -> datetime | None:
     """When credit was last sold to a meter."""
     statement, values = asks_last_purchase(meter)

@@ -25,6 +25,7 @@ from storage.prepared import Prepared, Values
 from vending.receipts.receipt import Reason
 from vending.security.groups import KeyPolicy, KeyState
 from vending.security.tables import key_revisions, supply_groups
+from vending.shop.agreed import agreed
 from vending.shop.faults import (
     KeyChangeOfferedError,
     KeyChangeRequiredError,
@@ -80,6 +81,7 @@ class KeyStanding:
         return self.is_outdated or self.base_date_ended
 
 
+@agreed
 def key_standing(connection: Connection, meter: Meter, now: datetime) -> KeyStanding:
     """How a meter's key stands; one query."""
     statement, values = asks_group(meter)

@@ -7,9 +7,10 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from vending.receipts.receipt import Reason
+from vending.shop.agreed import agreed
 from vending.shop.key_change import OLD_CREDIT_FIRST, OLD_CREDIT_FIRST_REASON, BegunKeyChange
 from vending.shop.key_policy import KeyStanding, expiry_message
-from vending.shop.meters import Meter
+from vending.shop.meters import Meter, MeterKey
 
 
 def credit_name(meter: Meter, change: BegunKeyChange | None) -> str:
@@ -18,11 +19,12 @@ def credit_name(meter: Meter, change: BegunKeyChange | None) -> str:
     return label if change is None else f"{label}: enter last"
 
 
+@agreed
 def sale_messages(
-    connection: Connection, change: BegunKeyChange | None, standing: KeyStanding, now: datetime
+    connection: Connection, new_key: MeterKey | None, standing: KeyStanding, now: datetime
 ) -> tuple[tuple[str, Reason], ...]:
     """What the receipt of a sale says, in English and as data."""
-    if change is not None:
+    if new_key is not None:
         return ((OLD_CREDIT_FIRST, OLD_CREDIT_FIRST_REASON),)
     ahead = expiry_message(connection, standing, now)
     return () if ahead is None else (ahead,)

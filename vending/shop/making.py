@@ -5,7 +5,8 @@ these differences, which it meets here:
 
 * a token is ordered, not made: the first time the work ends there (`Ordered`), the next time the
   token that the module made is there;
-* the TID is the one that was ordered;
+* what it looks up before the order is kept the first time, and is as it was kept the next
+  (`vending.shop.agreed`): price, units, TID, meter and key, vendor, shift, approvals;
 * a vendor's credit was set aside before, and is not taken again.
 """
 
@@ -50,12 +51,58 @@ class Making:
 
     made: list[tuple[dict[str, Any], tuple[str, ...]]] = field(default_factory=list)
     """Orders as JSON, with their tokens."""
+    kept: list[tuple[str, Any]] = field(default_factory=list)
+    """What was agreed before the first order: who looked it up, and the answer as JSON."""
     ordered_tid: int | None = None
     reserved: tuple[int, int] | None = None
     """Vendor and amount that were set aside for it."""
     spent: tuple[int, int] | None = None
     """Vendor and amount that the work takes this time."""
+    holds: list[str] = field(default_factory=list)
+    """What nobody else may touch until the request is settled, besides its meter."""
+    is_inside: bool = False
+    """Within a look-up that is kept as a whole."""
     _used: int = 0
+    _told: int = 0
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether tokens were ordered before, in an earlier transaction."""
+        return bool(self.made)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the next look-up is answered from what was kept."""
+        return self.is_ordered and self._told < len(self.kept)
+
+    def keep(self, name: str, answer: Any) -> None:
+        """A look-up was answered."""
+        if not self.is_ordered:
+            self.kept.append((name, answer))
+
+    def next_kept(self, name: str) -> Any:
+        """The kept answer of the next look-up.
+
+        Raises:
+            OrderChangedError: another one was kept.
+        """
+        kept, answer = self.kept[self._told]
+        if kept != name:
+            raise OrderChangedError(
+                "This token was ordered by a program that goes another way than this one: finish "
+                "it with the version that ordered it."
+            )
+        self._told += 1
+        return answer
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Within a look-up: what it looks up is part of its answer."""
+        self.is_inside = True
+        try:
+            yield
+        finally:
+            self.is_inside = False
 
     def tokens_for(self, order: TokenOrder) -> tuple[str, ...]:
         """What the module made for an order.
@@ -69,8 +116,7 @@ class Making:
         recorded, tokens = self.made[self._used]
         if not _same(order_from_json(recorded), order):
             raise OrderChangedError(
-                "The meter or its price has changed while the token was being made: nothing was "
-                "sold. Sell again under another message id."
+                "The token was ordered otherwise than it would be stored: nothing was stored."
             )
         self._used += 1
         return tokens
@@ -84,8 +130,8 @@ class Making:
         self.spent = (vendor_id, amount_minor)
         if self.reserved is not None and self.reserved != self.spent:
             raise OrderChangedError(
-                "The price has changed while the token was being made: nothing was sold. Sell "
-                "again under another message id."
+                "Another sum was set aside of the vendor's credit than the sale takes: nothing "
+                "was stored."
             )
 
 

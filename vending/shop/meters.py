@@ -14,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, bindparam, insert, select, update
 
 from storage.prepared import Prepared, Values, ask_ahead
+from vending.shop.agreed import agreed
 from vending.shop.faults import (
     InvalidSettingError,
     KeyTypeError,
@@ -300,6 +301,7 @@ def replace_key(connection: Connection, old_key_id: int, new_key_id: int) -> Non
         )
 
 
+@agreed
 def find_meter(connection: Connection, number: str, *, lock: bool = False) -> Meter:
     """Look a meter up by the number on its face.
 

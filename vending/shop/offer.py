@@ -18,6 +18,7 @@ from vending.price.store import TariffVersion, tariff_at
 from vending.price.tariff import Tariff
 from vending.receipts.receipt import DebtPart, LinePart, PaymentPart
 from vending.security.port import SecurityModule
+from vending.shop.agreed import agreed
 from vending.shop.books import Tender
 from vending.shop.by_units import limits_of, tendered_for
 from vending.shop.faults import (
@@ -63,6 +64,7 @@ class Offer:
     tid: Tid
 
 
+@agreed
 def make_offer(
     connection: Connection,
     meter: Meter,

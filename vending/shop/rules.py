@@ -12,6 +12,7 @@ from storage import audit
 from vending.people.actor import Permission
 from vending.people.acts import Act
 from vending.people.approvals import use_approval
+from vending.shop.agreed import agreed
 from vending.shop.counter_tables import counter_rules
 from vending.shop.faults import InvalidSettingError
 from vending.shop.house import House
@@ -72,6 +73,7 @@ class CounterRules:
         return timedelta(days=self.key_expiry_warning_days)
 
 
+@agreed
 def rules_of(connection: Connection) -> CounterRules:
     """The rules that were set, or else the defaults."""
     row = connection.execute(_RULES).one_or_none()

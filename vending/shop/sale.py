@@ -19,6 +19,7 @@ from vending.price.dues import settle
 from vending.price.lines import LineKind
 from vending.receipts.receipt import Receipt, ReceiptKind, TokenPart
 from vending.security.port import SecurityModule
+from vending.shop.agreed import as_ordered
 from vending.shop.books import moves_of
 from vending.shop.issue import (
     NEXT_RECEIPT,
@@ -93,6 +94,7 @@ def sell_credit(
     Raises:
         VendingError: any refusal; nothing was written.
     """
+    request = as_ordered(request)
     ask_ahead(
         connection,
         [
@@ -117,13 +119,9 @@ def sell_credit(
     ask_about_second(connection, held, request, utility, now)
     standing = key_standing(connection, held, now)
     new_key = key_to_change_to(held, standing, accepted=request.accept_key_change)
-    change = None
-    if new_key is not None:
-        change = begin_key_change(connection, held, new_key, "due at a sale", security, now)
-    meter = held if change is None else change.after
     offer = make_offer(
         connection,
-        meter,
+        held if new_key is None else replace(held, key=new_key),
         request.amount_minor,
         units=request.units,
         utility=utility,
@@ -134,15 +132,21 @@ def sell_credit(
     )
     ask_ahead(connection, [ledger.NEXT_TRANSACTION.ahead(), NEXT_RECEIPT.ahead()])
     sold = offer.quote
-    bought_before = last_purchase(connection, meter)
-    content = TransferCredit(meter.resource.service, rnd, offer.tid, sold.units)
+    bought_before = last_purchase(connection, held)
     moves = moves_of(sold, request.tender)
     if seller is not None:
         moves = moves_by(connection, seller, utility.currency.code, moves)
         if seller.prepaid:
             spend(connection, seller, sold.tendered_minor - sold.change_minor)
-    digits = security.make_token(content, meter.attributes())
     shift_id = shift_of_sale(connection, request.operator, request.terminal, request.tender)
+    messages = sale_messages(connection, new_key, standing, now)
+    # All is agreed: from here on it is given out (vending.shop.agreed).
+    change = None
+    if new_key is not None:
+        change = begin_key_change(connection, held, new_key, "due at a sale", security, now)
+    meter = held if change is None else change.after
+    content = TransferCredit(meter.resource.service, rnd, offer.tid, sold.units)
+    digits = security.make_token(content, meter.attributes())
     transaction_id = ledger.post(
         connection,
         kind="vend",
@@ -175,7 +179,6 @@ def sell_credit(
     settle(connection, receipt_no, meter, sold, now)
     if change is not None:
         finish_key_change(connection, change, receipt_no, now)
-    messages = sale_messages(connection, change, standing, now)
     return Receipt(
         receipt_no=receipt_no,
         kind=ReceiptKind.CREDIT,

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, bindparam, exists, select
 from storage import audit
 from storage.prepared import Prepared, Values
 from vending.receipts.receipt import ReceiptKind
+from vending.shop.agreed import agreed
 from vending.shop.faults import DoubleSaleQuestionError
 from vending.shop.meters import Meter
 from vending.shop.requests import VendRequest
@@ -45,6 +46,7 @@ _SAME_AMOUNT: Final = Prepared(_OF_METER.where(receipts.c.tendered_minor == bind
 _SAME_UNITS: Final = Prepared(_OF_METER.where(receipts.c.units == bindparam("amount")))
 
 
+@agreed
 def ask_about_second(
     connection: Connection, meter: Meter, request: VendRequest, utility: Utility, now: datetime
 ) -> None:

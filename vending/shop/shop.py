@@ -37,6 +37,7 @@ from vending.security.desk import KeyDesk
 from vending.security.opening import default_security
 from vending.security.port import SecurityModule
 from vending.shop.advice import AdviceDesk
+from vending.shop.agreed import as_ordered
 from vending.shop.answering import answer, log, told_of_reversal
 from vending.shop.at_till import require_sellable_at
 from vending.shop.copies import latest_receipt, make_copy
@@ -492,21 +493,22 @@ class Shop:
         now = self._house.now()
 
         def work(connection: Connection, at: datetime = now) -> Receipt:
-            campaign = covering_campaign(connection, request)
-            if request.moves_money and campaign is None:
+            asked = as_ordered(request)
+            campaign = covering_campaign(connection, asked)
+            if asked.moves_money and campaign is None:
                 actor = self._house.current_actor()
-                essence = request.essence()
-                use_approval(connection, Act.KEY_CHANGE, essence, actor, at, subject=request.meter)
+                essence = asked.essence()
+                use_approval(connection, Act.KEY_CHANGE, essence, actor, at, subject=asked.meter)
             receipt = change_key(
-                connection, request, utility=self.utility, security=self._house.security, now=at
+                connection, asked, utility=self.utility, security=self._house.security, now=at
             )
             audit.record(
                 connection,
                 at,
-                actor=request.operator,
+                actor=asked.operator,
                 action="key_change.issued",
                 subject=receipt.meter.number,
-                detail=_of_campaign(campaign, request.reason),
+                detail=_of_campaign(campaign, asked.reason),
             )
             return receipt
 
@@ -611,13 +613,15 @@ class Shop:
     def give_up(self, client: str, message_id: str, *, operator: str = "") -> VendResult:
         """End a request whose outcome is unknown: it failed, and the meter is free again.
 
-        What was set aside goes back, the TID is not used again, and a token that was made for it
-        is never given out.  First `recover`: what can be finished should be.  A request that was
-        answered already keeps its answer.
+        What was set aside goes back, and the TID is not used again.  First `recover`: what the
+        module says it has made is not given up.  When the module does not answer, it is the
+        supervisor's decision; a token that it may have made is then never given out.  A request
+        that was answered already keeps its answer.
 
         Raises:
             PermissionDeniedError: needs ``supervise``.
             UnknownMessageError: nothing was asked under this id.
+            OutcomeUnknownError: the module has made its token: `recover`, or ask again.
             RequestFormatError: the client or the id has the wrong form.
         """
         self._house.require(Permission.SUPERVISE)
@@ -625,7 +629,7 @@ class Shop:
         require_text("message_id", message_id)
         now, who = self._house.now(), self._house.who(operator)
         with storage_faults():
-            return give_up(self._house.engine, client, message_id, now, who)
+            return give_up(self._house.engine, self._house.security, client, message_id, now, who)
 
     def last_response(self, client: str, message_id: str) -> VendResult:
         """What was answered under a message id.

@@ -18,8 +18,10 @@
                 a meter keeps its used TIDs through a key change.  All tokens have one but
                 those of a key change and those of class 1 (CHECK)
 `intents`       sales whose token is being made by a module outside of this process: open
-                until it is known what became of it.  At most one is open for a meter
-                (partial unique index)
+                until it is known what became of it, with what was agreed.  At most one is open
+                for a meter (partial unique index)
+`intent_holds`  what belongs to an open intent: while a meter or its service point is held,
+                nobody else stores a receipt there (trigger); see `vending.shop.holds`
 `reprints`      numbered copies of receipts; immutable
 `key_changes`   pending → issued → confirmed, never back; keys and receipt stay as they were
 ==============  =====================================================================
@@ -317,6 +319,7 @@ intents: Final = table(
     Column("state", Text, nullable=False),
     Column("made_at", UtcTimestamp, nullable=False),
     Column("settled_at", UtcTimestamp),
+    Column("agreed", LargeBinary),
     PrimaryKeyConstraint("client", "message_id"),
     ForeignKeyConstraint(["client", "message_id"], [requests.c.client, requests.c.message_id]),
     UniqueConstraint("meter_id", "base_year", "tid"),
@@ -337,6 +340,17 @@ Index(
     unique=True,
     sqlite_where=_OPEN,
     postgresql_where=_OPEN,
+)
+
+intent_holds: Final = table(
+    "intent_holds",
+    Column("what", Text, primary_key=True),
+    Column("client", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    ForeignKeyConstraint(["client", "message_id"], [intents.c.client, intents.c.message_id]),
+    CheckConstraint("length(what) > 0", name="what"),
+    Index("ix_intent_holds_client_message_id", "client", "message_id"),
+    clustered=True,
 )
 
 reprints: Final = table(

@@ -14,6 +14,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, func, select, union_all
 
 from storage.prepared import Prepared, Values
+from vending.shop.agreed import agreed
 from vending.shop.faults import ClockBehindError
 from vending.shop.making import in_the_making
 from vending.shop.meters import Meter
@@ -51,6 +52,7 @@ def asks_used_tids(meter: Meter) -> tuple[Prepared, Values]:
     return _LAST_USED, {"of_meter": meter.meter_id, "of_base_year": int(meter.key.base_date)}
 
 
+@agreed
 def due_tid(connection: Connection, meter: Meter, now: datetime) -> Tid:
     """The TID of the next token for a meter.  It is used when the token is stored, not before.
 

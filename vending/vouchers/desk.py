@@ -19,6 +19,7 @@ from vending.people.approvals import use_approval
 from vending.receipts.receipt import Receipt
 from vending.shop.answering import answer
 from vending.shop.faults import OutcomeUnknownError, RequestFormatError, UnknownMessageError
+from vending.shop.holds import require_free, require_none_of
 from vending.shop.house import House
 from vending.shop.intents import Outstanding
 from vending.shop.meters import find_meter
@@ -48,6 +49,7 @@ from vending.vouchers.redeem import (
     RedeemRequest,
     Redemption,
     Voucher,
+    held_as,
     mark_paid,
     redemption_of,
     valid_voucher,
@@ -187,12 +189,14 @@ class VoucherDesk:
             PermissionDeniedError: the actor may not.
             UnknownVoucherBatchError: there is none of this number.
             VoucherBatchStateError: it is blocked already.
+            MeterBusyError: a request that pays with a voucher of it is not settled.
         """
         who, now = self._blocker(reason, operator)
         with self.house.writing() as connection:
             batch = _found(connection, batch_id)
             if batch.state is BatchState.BLOCKED:
                 raise VoucherBatchStateError(f"Batch {batch_id} is blocked already.")
+            require_none_of(connection, held_as(batch_id, 0).removesuffix("0"))
             if batch.state is BatchState.ACTIVE and batch.left:
                 expired = now >= batch.expires_at
                 self._post(
@@ -221,6 +225,7 @@ class VoucherDesk:
         require_whole("A serial number", serial)
         with self.house.writing() as connection:
             batch = _found(connection, batch_id)
+            require_free(connection, held_as(batch_id, serial))
             if batch.state is BatchState.BLOCKED or not block_voucher(
                 connection, batch_id, serial, reason
             ):
@@ -310,6 +315,7 @@ class VoucherDesk:
         self, redemption: Redemption, proof: bytes, question: Question, now: datetime
     ) -> VendResult:
         def work(connection: Connection, at: datetime = now) -> Receipt:
+            find_meter(connection, redemption.meter)  # as `redeem` has begun it
             voucher = valid_voucher(connection, proof, at, lock=True)
             return self._pay(connection, redemption, voucher, at)
 

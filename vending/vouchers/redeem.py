@@ -12,8 +12,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, insert, select
 
+from vending.shop.agreed import agreed
 from vending.shop.books import Tender
 from vending.shop.faults import RequestFormatError
+from vending.shop.holds import hold
 from vending.shop.intents import Outstanding
 from vending.shop.requests import VendRequest, require_who
 from vending.sts import MeterPan
@@ -135,6 +137,7 @@ class Voucher:
     face_minor: int
 
 
+@agreed
 def valid_voucher(
     connection: Connection, proof: bytes, now: datetime, *, lock: bool = False
 ) -> Voucher:
@@ -149,6 +152,7 @@ def valid_voucher(
     Raises:
         VoucherUnknownError, VoucherUsedError, VoucherNotActiveError, VoucherBlockedError,
             VoucherExpiredError: why it does not pay.
+        MeterBusyError: a request that pays with it is not settled.
     """
     this = vouchers.c.proof == proof
     if lock and connection.dialect.name == "postgresql":
@@ -165,7 +169,14 @@ def valid_voucher(
             "No voucher has this number. Compare it with the voucher digit by digit."
         )
     _require_valid(row, now)
+    if lock:
+        hold(connection, held_as(row.batch_id, row.serial))
     return Voucher(row.voucher_id, row.batch_id, row.serial, row.face_minor)
+
+
+def held_as(batch_id: int, serial: int) -> str:
+    """A voucher that a request pays with whose token is being made (`vending.shop.holds`)."""
+    return f"voucher {batch_id}-{serial}"
 
 
 def mark_paid(connection: Connection, voucher: Voucher, receipt_no: int, now: datetime) -> None:
