@@ -18,7 +18,7 @@ from headend.talk.device import Device
 from headend.talk.faults import NoLineError, NotAValueError
 from headend.talk.lines import Lines, OpenLine
 from headend.talk.quantities import Ask, ask_one, asks
-from headend.values import Reading, Source
+from headend.values import IntervalValue, MeterEvent, Reading, Source
 from protocols.dlt645.master import ItemAnswer, MeterRefusal
 from protocols.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
 from protocols.modbus.errors import IllegalDataAddressError, IllegalDataValueError
@@ -36,10 +36,12 @@ class ReadOut:
     at: datetime
     """When its reading began, UTC, to the second: the moment of its values."""
     values: list[Reading] = field(default_factory=list)
+    intervals: list[IntervalValue] = field(default_factory=list)
+    events: list[MeterEvent] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
-    """Quantities that this meter does not have."""
+    """Quantities, or kinds of memory, that this meter does not have."""
     faults: dict[str, Fault] = field(default_factory=dict)
-    """Quantity → why it could not be read."""
+    """Quantity, or kind of memory, → why it could not be read."""
     asked: int = 0
     """Requests."""
     answered: int = 0

@@ -1,0 +1,164 @@
+"""What simulated meters remember: freezes, months, profiles, events, clocks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+
+from headend.station import Station
+from headend.talk.clocks import read_clock_offset_s
+from headend.talk.happenings import Known, read_events
+from headend.talk.lines import Lines
+from headend.talk.memory import read_freezes, read_months, read_profile
+from headend.talk.reading import read_device
+from headend.values import Quality, Source
+from protocols.dlt645.master import FreezeKind
+from simulators.metering.smart_meter import Cover
+from simulators.street_plan import BusPlan
+from tests.headend.running import on_a_loop
+from tests.headend.talk.streets import LISTEN, register, street_beside
+
+ENERGY = ("energy_import_total", "energy_import_t1")
+
+
+@on_a_loop
+async def test_daily_freezes_are_at_the_utilitys_midnight(station: Station) -> None:
+    street, _ = street_beside(station, BusPlan(listen=LISTEN))
+    async with street:
+        (device,) = await asyncio.to_thread(register, station, street)
+        lines = Lines(station)
+        out = await read_freezes(
+            lines, device, FreezeKind.DAILY, (*ENERGY, "voltage_l1"), (1, 2), name="daily"
+        )
+        await lines.aclose()
+    assert out.absent == ["voltage_l1"]
+    midnight = datetime(2026, 11, 20, 16, tzinfo=UTC)  # 00:00 in Shanghai
+    assert {reading.at for reading in out.values} == {midnight, midnight - timedelta(days=1)}
+    assert {reading.source for reading in out.values} == {Source.FREEZE}
+    last, before = (r.value for r in out.values if r.quantity == "energy_import_total")
+    assert last > before > 0
+
+
+@on_a_loop
+async def test_a_month_is_at_the_moment_that_the_meters_calendar_gives(station: Station) -> None:
+    street, _ = street_beside(
+        station,
+        BusPlan(name="new", listen=LISTEN, credit_kwh=5_000),
+        BusPlan(name="old", listen=LISTEN, protocol="dlt645-1997", credit_kwh=5_000),
+        BusPlan(name="modbus", listen=LISTEN, protocol="modbus-tcp"),
+        days=60,
+    )
+    async with street:
+        devices = await asyncio.to_thread(register, station, street)
+        lines = Lines(station)
+        outs = [await read_months(lines, device, ENERGY, (1,)) for device in devices]
+        now = [await read_device(lines, device, ENERGY[:1]) for device in devices[:2]]
+        await lines.aclose()
+    first_of_november = datetime(2026, 10, 31, 16, tzinfo=UTC)
+    for out, present in zip(outs, now, strict=False):
+        assert {r.quantity: r.at for r in out.values} == dict.fromkeys(ENERGY, first_of_november)
+        assert 0 < out.values[0].value < present.values[0].value
+    assert outs[2].absent == ["monthly"]
+
+
+@on_a_loop
+async def test_a_profile_has_its_values_and_says_where_the_power_was_off(station: Station) -> None:
+    street, clock = street_beside(station, BusPlan(listen=LISTEN))
+    (meter,) = street.meters.values()
+    start = station.now().replace(minute=0)
+    meter.advance(clock.now())
+    meter.power_off(clock.now())
+    clock.wait(hours=1)
+    meter.power_on(clock.now())
+    clock.wait(hours=1)
+    async with street:
+        (device,) = await asyncio.to_thread(register, station, street)
+        lines = Lines(station)
+        out = await read_profile(
+            lines, device, ("energy_import_total", "voltage_l1"), start - timedelta(hours=1),
+            start + timedelta(hours=2), 15,
+        )  # fmt: skip
+        await lines.aclose()
+    energies = {v.start: v for v in out.intervals if v.quantity == "energy_import_total"}
+    assert sorted(energies) == [start + timedelta(minutes=15 * n) for n in range(-4, 8)]
+    off = {moment for moment, value in energies.items() if value.quality is Quality.INVALID}
+    assert off == {start + timedelta(minutes=m) for m in (30, 45, 60, 75)} | (
+        off & {start + timedelta(minutes=90)}
+    )
+    good = [value.value for _, value in sorted(energies.items()) if not value.quality]
+    assert good == sorted(good)
+    assert good[0] > 0
+    assert not out.faults
+
+
+@on_a_loop
+async def test_only_new_events_are_read_and_an_open_one_is_read_again(station: Station) -> None:
+    street, clock = street_beside(station, BusPlan(listen=LISTEN, phases=3, credit_kwh=5_000))
+    (meter,) = street.meters.values()
+    meter.advance(clock.now())
+    meter.power_off(clock.now())
+    clock.wait(60)
+    meter.power_on(clock.now())
+    meter.open_cover(clock.now(), Cover.TERMINAL)
+    clock.wait(60)
+    async with street:
+        (device,) = await asyncio.to_thread(register, station, street)
+        lines = Lines(station)
+        first, known = await read_events(lines, device, {})
+        again, nothing = await read_events(lines, device, known)
+        meter.advance(clock.now())
+        meter.close_cover(clock.now(), Cover.TERMINAL)
+        clock.wait(60)
+        closed, changed = await read_events(lines, device, known)
+        await lines.aclose()
+    assert not first.faults
+    spans = [event for event in first.events if event.kind != "relay_open"]
+    assert {event.kind: event.ended_at is None for event in spans} == {
+        "power_off": False,
+        "terminal_cover_open": True,
+    }
+    assert known["terminal_cover_open"] == Known(1, is_open=True)
+    assert [event.kind for event in again.events] == ["terminal_cover_open"]
+    assert nothing == {}
+    (end,) = closed.events
+    assert end.ended_at is not None
+    assert end.began_at == spans[1].began_at
+    assert changed == {"terminal_cover_open": Known(1, is_open=False)}
+    assert all(json.loads(event.details) == {} for event in first.events)
+
+
+@on_a_loop
+async def test_reversed_current_names_its_phase(station: Station) -> None:
+    street, clock = street_beside(station, BusPlan(listen=LISTEN, phases=3, credit_kwh=5_000))
+    (meter,) = street.meters.values()
+    meter.advance(clock.now())
+    meter.reverse_current(0b010, clock.now())
+    clock.wait(120)
+    async with street:
+        (device,) = await asyncio.to_thread(register, station, street)
+        lines = Lines(station)
+        out, _ = await read_events(lines, device, {})
+        await lines.aclose()
+    (event,) = out.events
+    assert (event.kind, event.details) == ("reverse_current", '{"phase":2}')
+
+
+@on_a_loop
+async def test_a_clocks_offset_is_read_over_every_protocol(station: Station) -> None:
+    street, clock = street_beside(
+        station,
+        BusPlan(name="a", listen=LISTEN),
+        BusPlan(name="old", listen=LISTEN, protocol="dlt645-1997"),
+        BusPlan(name="c", listen=LISTEN, protocol="modbus-rtu"),
+    )
+    for meter in street.meters.values():
+        meter.advance(clock.now())
+        meter.set_clock(meter.local + 90, clock.now())
+    async with street:
+        devices = await asyncio.to_thread(register, station, street)
+        lines = Lines(station)
+        offsets = [await read_clock_offset_s(lines, device) for device in devices]
+        await lines.aclose()
+    assert all(offset in range(84, 97) for offset in offsets if offset is not None)
+    assert None not in offsets
