@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import accumulate
 
 from sqlalchemy import insert
 
 from headend.registry.tables import end_devices, installations, places, service_points
 from headend.station import Station
+from headend.store.registers import add_readings
+from headend.values import Quality, Reading, Source
+from headend.watching.calendar import midnight
 from tests.headend.registered import add_line
 
-__all__ = ["add_line", "add_meter", "add_place", "put_meter"]
+__all__ = ["add_line", "add_meter", "add_place", "freeze", "put_meter", "running"]
 
 
 def add_place(station: Station, kind: str, name: str, parent_id: int | None = None) -> int:
@@ -96,3 +101,34 @@ def put_meter(
             )
         )
         return device_id
+
+
+def freeze(
+    station: Station,
+    device_id: int,
+    first_day: int,
+    registers_wh: Sequence[int | None],
+    *,
+    quantity: str = "energy_import_total",
+    quality: Quality = Quality.GOOD,
+) -> None:
+    """What a meter froze at the midnights of some days; None: nothing came."""
+    given = [
+        Reading(
+            device_id,
+            quantity,
+            midnight(station.zone, first_day + number),
+            wh,
+            Source.FREEZE,
+            quality,
+        )
+        for number, wh in enumerate(registers_wh)
+        if wh is not None
+    ]
+    with station.writing() as connection:
+        add_readings(connection, given)
+
+
+def running(start_wh: int, days_wh: Iterable[int]) -> list[int]:
+    """Registers at midnights from the use of each day."""
+    return list(accumulate(days_wh, initial=start_wh))
