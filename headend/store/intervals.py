@@ -105,7 +105,7 @@ def find_intervals(
     connection: Connection, device_id: int, quantity: str, since: datetime, until: datetime
 ) -> list[IntervalValue]:
     """The interval values of one quantity that begin in a span of time, in their order."""
-    return [
+    found = [
         IntervalValue(
             device_id,
             quantity,
@@ -120,6 +120,7 @@ def find_intervals(
         for slot in np.flatnonzero(qualities != Quality.MISSING).tolist()
         if since <= slot_start(day, slot, interval_min) < until
     ]
+    return sorted(found, key=lambda value: (value.start, value.interval_min))
 
 
 def find_series(

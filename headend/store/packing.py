@@ -1,0 +1,132 @@
+"""The nightly sweep: values that wait go into their packed days.
+
+It goes day by day and, within a day, by some devices at a time, each time in one transaction that
+takes values out of the waiting room and puts them into their days.  So it may be killed at any
+moment, be run again, or run twice at the same time: nothing is lost and nothing doubled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import numpy as np
+from sqlalchemy import Connection
+
+from headend.station import Station
+from headend.store import bulk
+from headend.store.arrivals import NAMES, Arrivals
+from headend.store.days import hold_devices, put_in_days
+from headend.store.kept import Kept
+from headend.store.months import Kind, Month, hold_months
+from headend.store.packed import day_of
+
+GRACE: Final = timedelta(hours=1)
+"""How long after midnight UTC a day's own values may still come."""
+CHUNK_VALUES: Final = 100_000
+"""About so many values in one transaction."""
+_COLUMNS: Final = ", ".join(NAMES)
+_WIDTHS: Final = (8, 4, 4, 2, 2, 2, 2)
+
+Told = Callable[[int, int], None]
+"""Is told how many values are packed, of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """What a sweep has done."""
+
+    days: int
+    values: int
+    """Taken out of the waiting room."""
+    kept: Kept
+
+
+def pack(
+    station: Station,
+    *,
+    until: datetime | None = None,
+    told: Told | None = None,
+    chunk_values: int = CHUNK_VALUES,
+) -> Packing:
+    """Pack what waits of all days that are over.
+
+    Args:
+        station: the head-end.
+        until: days that end by this moment; without: an hour ago.
+        told: see `Told`.
+        chunk_values: about so many values in one transaction.
+    """
+    last = day_of(until if until is not None else station.now() - GRACE) - 1
+    with station.reading() as connection:
+        days = [day for day in waiting_days(connection) if day <= last]
+        total = _count(connection, last)
+    kept, done = Kept(), 0
+    for day in days:
+        after = 0
+        while True:
+            with station.writing() as connection:
+                bound = _bound(connection, day, after, chunk_values)
+                if bound is None:
+                    break
+                arrivals = _taken_out(connection, day, after, bound)
+                kept += put_in_days(connection, arrivals)
+            after, done = bound, done + len(arrivals)
+            if told is not None:
+                told(done, max(done, total))
+    return Packing(len(days), done, kept)
+
+
+def waiting_days(connection: Connection) -> list[int]:
+    """The days of which values wait, each found by one look at the index."""
+    days: list[int] = []
+    mark = _mark(connection)
+    sql = f"SELECT min(day) FROM interval_arrivals WHERE day > {mark}"
+    last = -(2**31)
+    while True:
+        [(day,)] = bulk.rows(connection, sql, (last,))
+        if day is None:
+            return days
+        days.append(day)
+        last = day
+
+
+def _count(connection: Connection, last: int) -> int:
+    sql = f"SELECT count(*) FROM interval_arrivals WHERE day <= {_mark(connection)}"
+    return int(bulk.rows(connection, sql, (last,))[0][0])
+
+
+def _bound(connection: Connection, day: int, after: int, chunk_values: int) -> int | None:
+    """The last device of the next chunk; None when nothing waits any more."""
+    mark = _mark(connection)
+    sql = (
+        f"SELECT device_id FROM interval_arrivals WHERE day = {mark} AND device_id > {mark} "
+        f"ORDER BY device_id {{}} LIMIT 1"
+    )
+    found = bulk.rows(connection, sql.format("") + f" OFFSET {chunk_values}", (day, after))
+    found = found or bulk.rows(connection, sql.format("DESC"), (day, after))
+    return int(found[0][0]) if found else None
+
+
+def _taken_out(connection: Connection, day: int, after: int, bound: int) -> Arrivals:
+    """Values of some devices, out of the waiting room; the devices are held."""
+    hold_months(connection, Kind.INTERVALS, [Month.of_day(day)])
+    among = f"day = {day} AND device_id > {after} AND device_id <= {bound}"
+    if connection.dialect.name == "sqlite":
+        rows = bulk.rows(
+            connection, f"DELETE FROM interval_arrivals WHERE {among} RETURNING {_COLUMNS}"
+        )
+        return Arrivals.of_rows(rows)
+    found = bulk.rows(connection, f"SELECT DISTINCT device_id FROM interval_arrivals WHERE {among}")
+    hold_devices(connection, np.array([row[0] for row in found], np.int64))
+    return Arrivals.of_columns(
+        bulk.copied_out(
+            connection, f"DELETE FROM interval_arrivals WHERE {among} RETURNING {_COLUMNS}", _WIDTHS
+        )
+    )
+
+
+def _mark(connection: Connection) -> str:
+    return "%s" if connection.dialect.name == "postgresql" else "?"
