@@ -1,0 +1,18 @@
+"""``python -m benchmarks.torture`` (``make torture``): sell under kill -9, then count.
+
+Several processes sell the same requests at the same time and ask again for some; their clocks
+jump back and ahead; they are killed (SIGKILL) at random moments and begun anew.  In the end what
+is in the database is held against what was answered.
+
+===========  ==============================================================================
+`asked`      what is asked: it follows from the seed and the request's number alone
+`shop`       the shop that is tortured: meters, a vendor with terminals and credit
+`worker`     one process that sells and tells each answer
+`witness`    what was told
+`run`        begins, kills and begins anew, until everything is answered
+`count`      what must hold in the end, streamed from the database
+===========  ==============================================================================
+
+The seed is printed first and with each failure.  When the processes are killed depends on the
+machine, too.
+"""
