@@ -1,0 +1,132 @@
+"""The port of durable work on DBOS: what the rooms queue their jobs with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import Connection, Engine, bindparam, select, update
+
+from headend.work import turns
+from headend.work.engine import client, make_tables
+from headend.work.faults import JobRefusedError
+from headend.work.port import Job, Urgency
+from headend.work.tables import jobs
+from storage.engine import at_the_end
+from storage.prepared import InsertIfNew, Prepared
+
+if TYPE_CHECKING:
+    from dbos import DBOSClient
+
+_PAYLOAD_CHARACTERS_MAX: Final = 2000
+_LINES: Final = "meterhouse_lines_with_new_jobs"
+_INSERT: Final = InsertIfNew(
+    jobs,
+    ["key", "kind", "line", "urgency", "payload", "state", "queued_at", "begun", "lost"],
+)
+_MORE_URGENT: Final = Prepared(
+    select(jobs.c.key)
+    .where(
+        jobs.c.line == bindparam("line"),
+        jobs.c.state == "waiting",
+        jobs.c.urgency < bindparam("urgency"),
+    )
+    .limit(1)
+)
+
+
+class DurableWork:
+    """Jobs in the database; see `headend.work.port.Work`.
+
+    Of a line's jobs the most urgent is handed to DBOS, in the transaction that queues it; which
+    of them it carries out is found when it begins.
+    """
+
+    def __init__(self, engine: Engine, clock: Callable[[], datetime] | None = None) -> None:
+        """Make the port; DBOS's own tables are made in the database if they are missing.
+
+        Raises:
+            StoreUnavailableError: the database refused, or gave no answer.
+        """
+        make_tables(engine)
+        self.asking: Final[DBOSClient] = client(engine)
+        self._clock: Final = clock or (lambda: datetime.now(UTC))
+        self.is_stopping = False
+        """The service is about to stop: rounds give way, as to a more urgent job."""
+
+    def enqueue(self, connection: Connection, job: Job) -> None:
+        """Queue a job in the caller's write transaction: with its commit, or not at all.
+
+        Raises:
+            JobRefusedError: the job is not one; nothing was queued.
+        """
+        queued = _INSERT.run(
+            connection,
+            {
+                "key": job.key,
+                "kind": job.kind,
+                "line": job.line,
+                "urgency": int(job.urgency),
+                "payload": _payload(job),
+                "state": "waiting",
+                "queued_at": self._clock(),
+                "begun": 0,
+                "lost": 0,
+            },
+        )
+        if queued:
+            self.hand_out_at_the_end(connection, job.line)
+
+    def cancel(self, connection: Connection, key: str) -> None:
+        """Take a job that has not begun out of the queue, in the caller's transaction."""
+        connection.execute(
+            update(jobs)
+            .where(jobs.c.key == key, jobs.c.state == "waiting")
+            .values(state="cancelled", ended_at=self._clock())
+        )
+
+    def more_urgent_waits(self, connection: Connection, line: int, urgency: Urgency) -> bool:
+        """Whether a more urgent job waits for this line: a round then gives way between meters."""
+        if self.is_stopping:
+            return True
+        values = {"line": line, "urgency": int(urgency)}
+        return _MORE_URGENT.first(connection, values) is not None
+
+    def hand_out_at_the_end(self, connection: Connection, line: int) -> None:
+        """Have the line looked at as the transaction's last act.
+
+        Lines are locked last and in their order, so that transactions that queue for several
+        of them wait for each other shortly and never in a circle.
+        """
+        lines: set[int] | None = connection.get_execution_options().get(_LINES)
+        if lines is None:
+            lines = set()
+            connection.execution_options(**{_LINES: lines})
+        lines.add(line)
+        # Each time anew: a savepoint that is undone takes its acts with it.
+        at_the_end(connection, self._hand_out)
+
+    def _hand_out(self, connection: Connection) -> None:
+        lines: set[int] = connection.get_execution_options()[_LINES]
+        now = self._clock()
+        for line in sorted(lines):
+            turns.hand_out(connection, self.asking, line, now)
+        lines.clear()
+
+
+def _payload(job: Job) -> str:
+    for name, value in job.payload.items():
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise JobRefusedError(
+                f"The payload of a job holds identifiers: {name!r} is neither a whole number "
+                "nor a text."
+            )
+    text = json.dumps(dict(job.payload), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    if len(text) > _PAYLOAD_CHARACTERS_MAX:
+        raise JobRefusedError(
+            f"The payload of a job has at most {_PAYLOAD_CHARACTERS_MAX} characters: what is to "
+            "be done belongs into the database."
+        )
+    return text
