@@ -25,7 +25,7 @@ from headend.talk.ordering_values import (
 from protocols.dlt645.fields import RelayCommand
 from protocols.dlt645.master import MeterRefusal, RelayResult
 from protocols.dlt645.master.orders import read_until
-from protocols.dlt645.master.relay_orders import RELAY_SETTLE_S, shows
+from protocols.dlt645.master.relay_orders import shows
 from protocols.dlt645.status_words import StatusWord3
 from protocols.dlt645.times import MeterTime
 from protocols.errors import RemoteProtocolError
@@ -48,6 +48,8 @@ _VALID: Final = timedelta(minutes=10)
 _PROTECTED: Final = {OrderKind.KEEP_POWER_ON: "yes", OrderKind.KEEP_POWER_OFF: "no"}
 _CONTACT_ITEMS: Final = ("contact_state", "relay_control", "contact_open_reasons")
 _POLL_S: Final = 0.2
+LOOK_SETTLE_S: Final = 2.0
+"""How long a look waits for a contact that does not show the order yet: it was sent a while ago."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class DltRelay:
         word = await read_until(
             lambda: master.read_status_word_3(address),
             lambda word: shows(self._command, word) is not False,
-            RELAY_SETTLE_S,
+            LOOK_SETTLE_S,
         )
         shown = shows(self._command, word)
         if shown is None:
@@ -162,10 +164,8 @@ class ModbusRelay:
 
     async def look(self, evidence: Mapping[str, Any]) -> OrderOutcome:
         """See `Way`."""
-        spec = self.call.meter.profile.relay
-        settle_s = 0.0 if spec is None else spec.settle_ms / 1000
         clock = asyncio.get_running_loop().time
-        deadline = clock() + settle_s
+        deadline = clock() + LOOK_SETTLE_S
         while True:
             is_late = clock() >= deadline
             contact, control, details = await self._state()
