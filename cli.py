@@ -24,6 +24,7 @@ _COMMANDS: Final = {
     "bank": ("commands.bank:bank", "Bank statements: import, review, vend."),
     "batch": ("commands.shift:batch", "Sales and bank batches, deposit slips."),
     "campaign": ("commands.campaign:campaign", "Key changes of whole supply groups: run, export."),
+    "clock": ("commands.shop_clock:clock", "The shop's clock: is it far ahead, accept it."),
     "completion": ("commands.completion:completion", "Print shell completion (bash, zsh, fish)."),
     "debt": ("commands.debt:debt", "What customers owe: add, list, write off."),
     "demo": ("commands.demo:demo", "Three homes from payment to light, in under a minute."),

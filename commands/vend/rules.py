@@ -20,6 +20,7 @@ from vending.shop.money import scaled
 @click.option("--replacement-limit", metavar="UNITS", help="More takes two people.")
 @click.option("--free-basic", metavar="UNITS", help="Each month, where the tariff gives none.")
 @click.option("--key-warning-days", type=int, help="Tell so long ahead that a key ends.")
+@click.option("--clock-ahead-hours", type=int, help="More waits for a person's word; 0: never.")
 @operator_option
 @database_option
 @json_option
@@ -29,6 +30,7 @@ def rules(
     replacement_limit: str | None,
     free_basic: str | None,
     key_warning_days: int | None,
+    clock_ahead_hours: int | None,
     operator: str,
     database: str,
     as_json: bool,
@@ -40,6 +42,7 @@ def rules(
         "replacement_limit_units": _units(replacement_limit),
         "free_basic_units": _units(free_basic),
         "key_expiry_warning_days": key_warning_days,
+        "clock_ahead_max_h": clock_ahead_hours,
     }
     named = {name: value for name, value in changes.items() if value is not None}
     with open_shop(database) as shop:
@@ -56,6 +59,7 @@ def rules(
     table.add_row("Replacement, two people above", scaled(found.replacement_limit_units, 1))
     table.add_row("Free units of a month", scaled(found.free_basic_units, 1))
     table.add_row("Tell that a key ends", f"{found.key_expiry_warning_days} days ahead")
+    table.add_row("Clock ahead of the latest receipt, at most", f"{found.clock_ahead_max_h} h")
     console.print(table)
 
 

@@ -14,13 +14,10 @@ from sqlalchemy.exc import DBAPIError
 from storage.engine import open_engine
 from tests.shop.conftest import Clock
 from vending import FaultReportRequest, Meter, MeterFault, NewMeter, Outcome, Shop, VendRequest
-from vending.meter_faults.faults import (
-    ClosingPersonError,
-    FaultReportClosedError,
-    UnknownFaultReportError,
-)
+from vending.meter_faults.faults import FaultReportClosedError, UnknownFaultReportError
 from vending.meter_faults.reports import ReportState
 from vending.people.credentials import ApiKey, Password
+from vending.people.faults import PersonNeededError
 from vending.shop.faults import (
     MessageConflictError,
     NotASaleError,
@@ -194,7 +191,7 @@ def test_a_clerk_reports_and_an_engineer_closes_and_a_program_does_not(
             till.meter_faults.close(number, "seen")
     with (
         Shop.open(database_url, now=clock, credentials=ApiKey(robot.text)) as program,
-        pytest.raises(ClosingPersonError),
+        pytest.raises(PersonNeededError),
     ):
         program.meter_faults.close(number, "seen")
     with Shop.open(database_url, now=clock, credentials=CHIEF) as chief:

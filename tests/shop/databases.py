@@ -38,9 +38,11 @@ PRICE = Price(per_kwh=250_000, tax_bp=1500)
 
 
 def make_shop(url: str) -> None:
-    """A new shop that asks nobody about a second sale: tests sell the same again and again."""
+    """A new shop that asks nobody about a second sale, nor about its clock: tests sell the same
+    again and again, in years that are far away.
+    """
     with Shop.create(url, UTILITY, PRICE, now=lambda: START) as shop:
-        shop.rules.set(CounterRules(double_sale_window_s=0))
+        shop.rules.set(CounterRules(double_sale_window_s=0, clock_ahead_max_h=0))
 
 
 class SqliteFiles:

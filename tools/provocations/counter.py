@@ -110,6 +110,14 @@ def _(scene: Scene) -> None:
     scene.sell()
 
 
+@provokes("clock_ahead")
+def _(scene: Scene) -> None:
+    scene.meter()
+    scene.sell("1").require_done()
+    scene.now = scene.now.replace(year=2036)
+    scene.sell("2")
+
+
 @provokes("check_digit")
 def _(_: Scene) -> None:
     VendRequest("till", "1", METERS[0][:-1] + "8", 5_000)

@@ -40,7 +40,7 @@ def _(scene: Scene) -> None:
     scene.shop.meter_faults.close(report_no, "nothing was wrong", operator="eve")
 
 
-@provokes("closed_by_a_person")
+@provokes("person_needed")
 def _(scene: Scene) -> None:
     scene.meter()
     report_no = scene.report_fault()

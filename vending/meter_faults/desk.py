@@ -9,7 +9,7 @@ from typing import Final
 from storage import audit
 from storage.engine import writing
 from vending.errors import FaultFamily, VendingError
-from vending.meter_faults.faults import ClosingPersonError, FaultReportClosedError
+from vending.meter_faults.faults import FaultReportClosedError
 from vending.meter_faults.reports import (
     WORDS_LENGTH_MAX,
     FaultReport,
@@ -95,13 +95,13 @@ class MeterFaultDesk:
 
         Raises:
             PermissionDeniedError: needs ``meters``.
-            ClosingPersonError: a program's API key closes nothing.
+            PersonNeededError: a program's API key closes nothing.
             UnknownFaultReportError: no such report.
             FaultReportClosedError: it was closed before, otherwise.
             ReasonMissingError, RequestFormatError: no words, or not one line of 500 characters.
         """
         self.house.require(Permission.METERS)
-        self._require_person()
+        self.house.require_person()
         require_whole("A report's number", report_no)
         require_reason(require_text("words", words, length_max=WORDS_LENGTH_MAX))
         now, who = self.house.now(), self.house.who(operator)
@@ -144,13 +144,6 @@ class MeterFaultDesk:
                 raise
             return refuse_once(self.house.engine, question, now, fault)
         return VendResult.stored(question.client, question.message_id, response, replayed=False)
-
-    def _require_person(self) -> None:
-        actor = self.house.current_actor()
-        if not actor.is_anybody and actor.operator_id is None:
-            raise ClosingPersonError(
-                "A report is closed by an operator who has signed in and says what was done."
-            )
 
 
 def _closed_alike(found: FaultReport, words: str, who: str) -> FaultReport:

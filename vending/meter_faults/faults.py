@@ -17,9 +17,3 @@ class FaultReportClosedError(ShopError):
     """The report was closed before, by somebody else or with other words."""
 
     code: ClassVar[str] = "fault_report_closed"
-
-
-class ClosingPersonError(ShopError):
-    """A report is closed by a person; a program's API key is none."""
-
-    code: ClassVar[str] = "closed_by_a_person"

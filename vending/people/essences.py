@@ -71,6 +71,7 @@ ESSENCES: Final[Mapping[Act, Essence]] = {
             "replacement_limit_units": _WHOLE,
             "free_basic_units": _WHOLE,
             "key_expiry_warning_days": _WHOLE,
+            "clock_ahead_max_h": _WHOLE,
         },
         {},
     ),

@@ -41,6 +41,12 @@ class SignInRequiredError(ShopError):
     code: ClassVar[str] = "sign_in_required"
 
 
+class PersonNeededError(ShopError):
+    """This is a person's word; a program's API key is none."""
+
+    code: ClassVar[str] = "person_needed"
+
+
 class ApproverNotAPersonError(ShopError):
     """A program's API key, or nobody at all, cannot be the second person."""
 

@@ -283,6 +283,12 @@ class ClockBehindError(ShopSystemError):
     code: ClassVar[str] = "clock_behind"
 
 
+class ClockAheadError(ShopSystemError):
+    """The clock is far ahead of the latest receipt, and nobody has said that it is right."""
+
+    code: ClassVar[str] = "clock_ahead"
+
+
 class NoPriceError(ShopSystemError):
     """The clock says a time before the shop's first price was set."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -14,8 +14,9 @@ from storage.engine import reading, writing
 from vending.cash.at_terminal import require_terminal_of
 from vending.people.actor import ANYBODY, Actor, Permission
 from vending.people.door import Door
-from vending.people.faults import ClientMismatchError
+from vending.people.faults import ClientMismatchError, PersonNeededError
 from vending.security.port import SecurityModule
+from vending.shop.clock import ClockWatch
 from vending.shop.faults import PermissionDeniedError, ReservedClientError, storage_faults
 from vending.shop.settings import Utility
 from vending.shop.values import require_moment, require_text
@@ -46,6 +47,8 @@ class House:
     """Who came in; what they may do at this moment is `current_actor`'s to say."""
     door: Door | None = None
     """Looks again, now and then, whether the actor may still be here."""
+    watch: ClockWatch = field(default_factory=ClockWatch)
+    """Whether the clock is far ahead of what the shop has seen."""
 
     def now(self) -> datetime:
         """The time, in UTC.
@@ -79,6 +82,18 @@ class House:
                 f"{self.actor.name} may not do this: it needs the permission "
                 f"'{permission.value}'. Ask somebody who has it, or the administrator for a role "
                 "that holds it."
+            )
+
+    def require_person(self) -> None:
+        """Refuse a program's API key where a person's word is wanted; an open house has none.
+
+        Raises:
+            PersonNeededError: nobody has signed in with a password.
+        """
+        actor = self.current_actor()
+        if not actor.is_anybody and actor.operator_id is None:
+            raise PersonNeededError(
+                "This is a person's word: an operator who has signed in gives it, not a program."
             )
 
     def current_actor(self) -> Actor:

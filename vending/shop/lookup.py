@@ -132,7 +132,7 @@ class LookupDesk:
 
 
 def _standing(connection: Connection, house: House, meter: Meter, now: datetime) -> Standing:
-    why_not = _refusal(connection, meter, now)
+    why_not = _refusal(connection, house, meter, now)
     minimum_minor, maximum_minor = limits_of(house.utility, meter)
     return Standing(
         meter=meter,
@@ -147,8 +147,11 @@ def _standing(connection: Connection, house: House, meter: Meter, now: datetime)
     )
 
 
-def _refusal(connection: Connection, meter: Meter, now: datetime) -> VendingError | None:
+def _refusal(
+    connection: Connection, house: House, meter: Meter, now: datetime
+) -> VendingError | None:
     try:
+        house.watch.require(connection, now)
         require_supplied(connection, meter, now)
     except KeyChangeRequiredError as fault:
         key = key_standing(connection, meter, now)

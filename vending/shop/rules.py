@@ -13,6 +13,7 @@ from vending.people.actor import Permission
 from vending.people.acts import Act
 from vending.people.approvals import use_approval
 from vending.shop.agreed import agreed
+from vending.shop.clock import AHEAD_MAX_H
 from vending.shop.counter_tables import counter_rules
 from vending.shop.faults import InvalidSettingError
 from vending.shop.house import House
@@ -21,6 +22,7 @@ from vending.sts import AMOUNT_MAX
 
 _WINDOW_S_MAX: Final = 86_400
 _WARNING_DAYS_MAX: Final = 3_650
+_CLOCK_AHEAD_H_MAX: Final = 87_600
 _RULES: Final = select(counter_rules)
 
 
@@ -42,6 +44,8 @@ class CounterRules:
     """The month's free units (tenths) of a service point, where its tariff gives none."""
     key_expiry_warning_days: int = 90
     """So long before a meter's key expires it is told of."""
+    clock_ahead_max_h: int = AHEAD_MAX_H
+    """A clock so many hours ahead of the latest receipt waits for a person's word; 0: never."""
 
     def __post_init__(self) -> None:
         for name, maximum in (
@@ -50,6 +54,7 @@ class CounterRules:
             ("replacement_limit_units", AMOUNT_MAX),
             ("free_basic_units", AMOUNT_MAX),
             ("key_expiry_warning_days", _WARNING_DAYS_MAX),
+            ("clock_ahead_max_h", _CLOCK_AHEAD_H_MAX),
         ):
             value = require_whole(name, getattr(self, name), fault=InvalidSettingError)
             if not 0 <= value <= maximum:
@@ -85,6 +90,7 @@ def rules_of(connection: Connection) -> CounterRules:
         replacement_limit_units=row.replacement_limit_units,
         free_basic_units=row.free_basic_units,
         key_expiry_warning_days=row.key_expiry_warning_days,
+        clock_ahead_max_h=row.clock_ahead_max_h,
     )
 
 

@@ -40,6 +40,7 @@ from vending.shop.advice import AdviceDesk
 from vending.shop.agreed import as_ordered
 from vending.shop.answering import answer, log, told_of_reversal
 from vending.shop.at_till import require_sellable_at
+from vending.shop.clock import ClockDesk
 from vending.shop.copies import latest_receipt, make_copy
 from vending.shop.engineering import EngineeringDesk
 from vending.shop.faults import RequestFormatError, storage_faults
@@ -420,6 +421,7 @@ class Shop:
         self._house.require(Permission.LOOK)
         now = self._house.now()
         with self._house.reading() as connection:
+            self._house.watch.require(connection, now)
             trial = try_sale(
                 connection,
                 request,
@@ -561,6 +563,11 @@ class Shop:
     def meter_faults(self) -> MeterFaultDesk:
         """What customers report of their meters: report, list, close."""
         return MeterFaultDesk(self._house)
+
+    @property
+    def clock(self) -> ClockDesk:
+        """The shop's clock: show it, say that it is right."""
+        return ClockDesk(self._house)
 
     @property
     def rules(self) -> RulesDesk:
