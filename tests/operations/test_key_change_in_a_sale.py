@@ -187,9 +187,11 @@ def test_a_reversed_sale_takes_its_key_change_back(shop: Shop, meter: Meter, enr
     sell(shop, meter.number, "1")
     shop.advice.reverse(ReversalRequest("kiosk", "r", "1")).require_done()
     assert shop.meter(meter.number).key.krn == 1
+    assert shop.lookup.confirm_meter(meter.number).key.change_state is None
     again = sell(shop, meter.number, "2")
     assert len(again.tokens) == 5
     assert shop.meter(meter.number).key.krn == 2
+    assert shop.lookup.confirm_meter(meter.number).key.change_state == "issued"
     assert shop.statement().agrees
 
 

@@ -162,6 +162,7 @@ def give_out(
         test_marks=house.security.test_marks(meter.attributes()),
         message_reasons=tuple(reason for _, reason in messages),
         type_code=type_code,
+        shift_no=shift_id,
         reversed_receipt_no=reversed_receipt_no,
     )
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, exists, insert, select, update
 
@@ -181,7 +181,7 @@ def confirm_key_change(
         .where(
             key_changes.c.meter_id == meter.meter_id,
             key_changes.c.state != "pending",
-            ~_is_reversed(key_changes.c.receipt_no),
+            ~is_reversed(key_changes.c.receipt_no),
         )
         .order_by(key_changes.c.key_change_id.desc())
         .limit(1)
@@ -229,7 +229,7 @@ def undo_key_change(connection: Connection, meter: Meter, receipt_no: int) -> No
         .where(
             receipts.c.meter_id == meter.meter_id,
             receipts.c.receipt_no > receipt_no,
-            ~_is_reversed(receipts.c.receipt_no),
+            ~is_reversed(receipts.c.receipt_no),
         )
         .limit(1)
     )
@@ -242,7 +242,8 @@ def undo_key_change(connection: Connection, meter: Meter, receipt_no: int) -> No
     replace_key(connection, carried.to_key_id, carried.from_key_id)
 
 
-def _is_reversed(receipt_no: ColumnElement[int]) -> ColumnElement[bool]:
+def is_reversed(receipt_no: ColumnElement[Any]) -> ColumnElement[bool]:
+    """An SQL condition: the receipt of this number was reversed."""
     reversal = receipts.alias("reversal")
     return exists().where(
         reversal.c.reversed_receipt_no == receipt_no,

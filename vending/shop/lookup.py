@@ -23,6 +23,7 @@ from vending.shop.faults import KeyChangeRequiredError, RequestFormatError
 from vending.shop.giveout import require_supplied
 from vending.shop.giving import free_basic_due
 from vending.shop.house import House
+from vending.shop.key_change import is_reversed
 from vending.shop.key_policy import key_standing
 from vending.shop.meters import Meter, find_meter
 from vending.shop.rules import rules_of
@@ -69,7 +70,8 @@ class KeyState:
     """When the meter begins to refuse tokens, or no more are made for it."""
     ends_soon: bool
     change_state: str | None
-    """Of its last key change: pending, issued or confirmed; None without one."""
+    """Of its last key change: pending, issued or confirmed; None without one.  One whose receipt
+    was reversed is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,11 @@ def _key_state(connection: Connection, meter: Meter, now: datetime) -> KeyState:
     standing = key_standing(connection, meter, now)
     change_state: str | None = connection.scalar(
         select(key_changes.c.state)
-        .where(key_changes.c.meter_id == meter.meter_id)
+        .where(
+            key_changes.c.meter_id == meter.meter_id,
+            # one that is pending has no receipt yet
+            key_changes.c.receipt_no.is_(None) | ~is_reversed(key_changes.c.receipt_no),
+        )
         .order_by(key_changes.c.key_change_id.desc())
         .limit(1)
     )
