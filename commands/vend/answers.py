@@ -58,8 +58,8 @@ def show_result(
 
 
 def note_shown(shop: Shop, receipt: Receipt | None, *, operator: str = "") -> None:
-    """A sale's receipt is about to be shown: from then on the sale cannot be reversed."""
-    if receipt is not None and receipt.kind.value == "credit":
+    """A receipt is about to be shown: from then on sale and payment cannot be reversed."""
+    if receipt is not None and receipt.kind.value in ("credit", "account_payment"):
         shop.printed(receipt.receipt_no, operator=operator)
 
 

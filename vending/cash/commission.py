@@ -166,11 +166,12 @@ def _taken_back(connection: Connection, rates: list[CommissionRate], row: Any) -
             "commission_minor": 0,
         }
     paid = sold.tendered_minor - sold.change_minor
+    stays = paid - (row.tendered_minor - row.change_minor)  # change that was kept, and used since
     return {
         "receipt_no": row.receipt_no,
         "rate_id": rate.rate_id,
-        "base_minor": -paid,
-        "commission_minor": -rate.of(paid),
+        "base_minor": stays - paid,
+        "commission_minor": (rate.of(stays) if stays else 0) - rate.of(paid),
     }
 
 

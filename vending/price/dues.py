@@ -254,8 +254,27 @@ def settle(
         refresh_dues(connection, meter.meter_id)
 
 
+def kept_and_used(connection: Connection, receipt_no: int, meter: Meter) -> int:
+    """What a receipt kept of its change and nobody can take back: a later sale has used it.
+
+    Args:
+        connection: in a write transaction; other meters of the service point wait for its end.
+        receipt_no: the receipt that is to be undone.
+        meter: its meter; locked.
+    """
+    lock_point(connection, meter)
+    _, used_minor = _moves_back(connection, receipt_no, meter)
+    return used_minor
+
+
 def unsettle(
-    connection: Connection, receipt_no: int, reversal_no: int, meter: Meter, now: datetime
+    connection: Connection,
+    receipt_no: int,
+    reversal_no: int,
+    meter: Meter,
+    now: datetime,
+    *,
+    used_minor: int = 0,
 ) -> None:
     """Give back what a receipt had paid: another row for each of its rows.
 
@@ -265,9 +284,11 @@ def unsettle(
         reversal_no: the receipt that undoes it.
         meter: of both; locked.
         now: the time of the reversal.
+        used_minor: `kept_and_used`, which the money that goes back was lessened by.
 
     Raises:
-        CarriedChangeUsedError: what it kept for the next sale has been used since.
+        CarriedChangeUsedError: what it kept for the next sale has been used since, and the
+            money that goes back was not lessened by it.
     """
     paid = connection.execute(
         select(debt_payments).where(
@@ -300,7 +321,13 @@ def unsettle(
                 "receipt_no": reversal_no,
             },
         )
-    carried = _give_back_carried(connection, receipt_no, reversal_no, meter)
+    carried, lost_minor = _moves_back(connection, receipt_no, meter)
+    if lost_minor != used_minor:
+        raise CarriedChangeUsedError(
+            f"Receipt {receipt_no} kept change for the next sale, and a sale has used it since: "
+            "undo that one first."
+        )
+    _move_carried(connection, reversal_no, carried)
     if paid or carried:
         refresh_dues(connection, meter.meter_id)
 
@@ -376,27 +403,25 @@ def _settle_carried(connection: Connection, receipt_no: int, meter: Meter, quote
     return bool(moves)
 
 
-def _give_back_carried(
-    connection: Connection, receipt_no: int, reversal_no: int, meter: Meter
-) -> bool:
+def _moves_back(
+    connection: Connection, receipt_no: int, meter: Meter
+) -> tuple[list[tuple[int, int]], int]:
+    """What undoing a receipt moves of kept change, and how much of it is not there any more."""
     rows = connection.execute(
         select(carried_change)
         .where(carried_change.c.receipt_no == receipt_no)
         .order_by(carried_change.c.amount_minor)  # what was used comes back first
     ).all()
-    moves = [(row.meter_id, -row.amount_minor) for row in rows]
-    kept = dict(
-        _carried(connection, sorted({meter_id for meter_id, _ in moves} | {meter.meter_id}))
-    )
-    for meter_id, amount in moves:
-        kept[meter_id] = kept.get(meter_id, 0) + amount
-    if any(amount < 0 for amount in kept.values()):
-        raise CarriedChangeUsedError(
-            f"Receipt {receipt_no} kept change for the next sale, and that sale has been made: "
-            "reverse it first, or refund the rest."
-        )
-    _move_carried(connection, reversal_no, moves)
-    return bool(moves)
+    meter_ids = sorted({row.meter_id for row in rows} | {meter.meter_id})
+    kept = dict(_carried(connection, meter_ids))
+    moves, used_minor = [], 0
+    for row in rows:
+        amount = max(-row.amount_minor, -kept.get(row.meter_id, 0))
+        used_minor += amount + row.amount_minor
+        kept[row.meter_id] = kept.get(row.meter_id, 0) + amount
+        if amount:
+            moves.append((row.meter_id, amount))
+    return moves, used_minor
 
 
 def _move_carried(connection: Connection, receipt_no: int, moves: list[tuple[int, int]]) -> None:

@@ -8,6 +8,9 @@ marked (`VendResult.reversed_by`).
 
 Afterwards there is the **refund**, which takes two persons: the money goes back, the token stays
 valid, and its units stay counted.
+
+A payment on account is undone in the same two ways; what it had paid is due again.  Change that a
+sale kept, and that a later sale has used, does not go back (`vending.shop.kept_change`).
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from storage.engine import insert_if_new
 from vending.people.actor import Permission
 from vending.people.acts import Act
 from vending.people.approvals import use_approval
-from vending.price.dues import unsettle
+from vending.price.dues import kept_and_used, unsettle
 from vending.receipts.receipt import Reason, Receipt, ReceiptKind
 from vending.shop.answering import answer
 from vending.shop.books import Tender
@@ -32,6 +35,7 @@ from vending.shop.counter_tables import advices
 from vending.shop.faults import RequestFormatError
 from vending.shop.giveout import Words, give_out, reason_words, require_reason
 from vending.shop.house import House
+from vending.shop.kept_change import lessened, used_words
 from vending.shop.key_change import undo_key_change
 from vending.shop.meters import find_meter
 from vending.shop.once import question_of
@@ -53,11 +57,19 @@ _TOKEN_STAYS: Words = (
     "Money given back. The token stays valid: it cannot be taken back.",
     Reason("money_given_back"),
 )
+_PAYMENT_BACK: Words = (
+    "The payment is undone. The money goes back; what it paid is due again.",
+    Reason("payment_undone"),
+)
+_DUE_AGAIN: Words = (
+    "Money given back. What it had paid is due again.",
+    Reason("payment_given_back"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ReversalRequest:
-    """Undo a sale whose token nobody has.
+    """Undo a sale whose token nobody has, or a payment whose receipt nobody has.
 
     Raises:
         RequestFormatError: a field has the wrong form.
@@ -90,7 +102,7 @@ class ReversalRequest:
 
 @dataclass(frozen=True, slots=True)
 class RefundRequest:
-    """Give the money of a sale back whose token is out of the building.
+    """Give the money of a sale or a payment back whose receipt is out of the building.
 
     Raises:
         RequestFormatError: a field has the wrong form.
@@ -166,7 +178,7 @@ class AdviceDesk:
                 },
             )
             if fresh:
-                _record(connection, now, who, "sale.confirmed", sale)
+                _record(connection, now, who, "confirmed", sale)
             return sale.receipt
 
     def reverse(self, request: ReversalRequest) -> VendResult:
@@ -213,7 +225,8 @@ class AdviceDesk:
                 },
             )
             undo_key_change(connection, sale.meter, sale.receipt_no)
-            words = (_MONEY_BACK, *((reason_words(request.reason),) if request.reason else ()))
+            told = _PAYMENT_BACK if sale.is_payment else _MONEY_BACK
+            words = (told, *((reason_words(request.reason),) if request.reason else ()))
             return self._undo(connection, request, sale, ReceiptKind.REVERSAL, words, now)
 
         question = question_of("reversal", request)
@@ -246,7 +259,8 @@ class AdviceDesk:
                 now,
                 subject=str(sale.receipt_no),
             )
-            words = (_TOKEN_STAYS, reason_words(request.reason))
+            told = _DUE_AGAIN if sale.is_payment else _TOKEN_STAYS
+            words = (told, reason_words(request.reason))
             return self._undo(connection, request, sale, ReceiptKind.REFUND, words, now)
 
         question = question_of("refund", request)
@@ -261,12 +275,14 @@ class AdviceDesk:
         words: tuple[Words, ...],
         now: datetime,
     ) -> Receipt:
-        payment = sale.receipt.payment
-        assert payment is not None  # credit was paid
+        paid = sale.receipt.payment
+        assert paid is not None  # of its kind
+        used_minor = kept_and_used(connection, sale.receipt_no, sale.meter)
+        payment = lessened(paid, used_minor, sale.receipt_no)
         who, terminal = self.house.who(request.operator), self.house.where(request.terminal)
         require_same_side(connection, sale, terminal)
         shift_id = drawer_of_undoing(connection, sale, who, terminal, Tender(payment.tender))
-        transaction_id = give_back(connection, self.house, sale, kind, now)
+        transaction_id = give_back(connection, self.house, sale, kind, now, payment, used_minor)
         receipt = give_out(
             connection,
             self.house,
@@ -274,7 +290,7 @@ class AdviceDesk:
             kind=kind,
             meter=find_meter(connection, sale.meter.number),
             now=now,
-            messages=words,
+            messages=(*words, *used_words(self.house.utility.currency, used_minor)),
             payment=payment,
             units=sale.units if kind is ReceiptKind.REVERSAL else 0,
             transaction_id=transaction_id,
@@ -282,14 +298,22 @@ class AdviceDesk:
             vendor_id=sale.vendor_id,
             reversed_receipt_no=sale.receipt_no,
         )
-        unsettle(connection, sale.receipt_no, receipt.receipt_no, sale.meter, now)
-        _record(connection, now, who, f"sale.{kind.value}", sale, request.reason)
+        unsettle(
+            connection,
+            sale.receipt_no,
+            receipt.receipt_no,
+            sale.meter,
+            now,
+            used_minor=used_minor,
+        )
+        _record(connection, now, who, kind.value, sale, request.reason)
         return receipt
 
 
 def _record(
-    connection: Connection, now: datetime, who: str, action: str, sale: Sale, reason: str = ""
+    connection: Connection, now: datetime, who: str, act: str, sale: Sale, reason: str = ""
 ) -> None:
+    action = f"{'payment' if sale.is_payment else 'sale'}.{act}"
     detail = f"meter {sale.meter.number}" + (f": {reason}" if reason else "")
     audit.record(
         connection, now, actor=who, action=action, subject=str(sale.receipt_no), detail=detail

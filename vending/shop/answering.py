@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 import structlog
 from sqlalchemy import Connection
@@ -18,6 +19,7 @@ from vending.shop.once import Question, answer_once
 from vending.shop.requests import Outcome, VendResult
 from vending.shop.reversals import undone_by
 
+_UNDONE: Final = (ReceiptKind.CREDIT, ReceiptKind.ACCOUNT_PAYMENT)
 log = structlog.get_logger("vending.shop")
 
 
@@ -98,7 +100,7 @@ def _answered(
 
 def told_of_reversal(connection: Connection, result: VendResult) -> VendResult:
     """An answer that was given before, with the reversal that undid it since, if any."""
-    if result.receipt is None or result.receipt.kind is not ReceiptKind.CREDIT:
+    if result.receipt is None or result.receipt.kind not in _UNDONE:
         return result
     reversal = undone_by(connection, result.receipt.receipt_no, ReceiptKind.REVERSAL)
     return result if reversal is None else replace(result, reversed_by=reversal)

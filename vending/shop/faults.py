@@ -178,19 +178,19 @@ class ReplacedBeforeError(ShopError):
 
 
 class NotASaleError(ShopError):
-    """Advice and refunds are about sales that were made; this is none."""
+    """Advice and refunds are about sales and payments that were made; this is none."""
 
     code: ClassVar[str] = "not_a_sale"
 
 
 class SaleConfirmedError(ShopError):
-    """The sale was confirmed: the customer has the token."""
+    """The sale or payment was confirmed: the customer has its token, or its receipt."""
 
     code: ClassVar[str] = "sale_confirmed"
 
 
 class ReceiptPrintedError(ShopError):
-    """The receipt was printed or shown: a token that left the building cannot be unsold."""
+    """The receipt was printed or shown: what left the building cannot be taken back."""
 
     code: ClassVar[str] = "receipt_printed"
 
@@ -214,7 +214,7 @@ class OtherSideError(ShopError):
 
 
 class SaleReversedError(ShopError):
-    """The sale was reversed: its token must not be given to anybody."""
+    """It was reversed: neither the receipt nor its token must be given to anybody."""
 
     code: ClassVar[str] = "sale_reversed"
 

@@ -33,8 +33,8 @@ def require_unreversed(connection: Connection, receipt_no: int) -> None:
     reversal = undone_by(connection, receipt_no, ReceiptKind.REVERSAL)
     if reversal is not None:
         raise SaleReversedError(
-            f"Receipt {receipt_no} was reversed by receipt {reversal}: its token must not be "
-            "given to anybody."
+            f"Receipt {receipt_no} was reversed by receipt {reversal}: neither it nor a token of "
+            "it must be given to anybody."
         )
 
 

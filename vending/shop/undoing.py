@@ -1,4 +1,8 @@
-"""What it takes to undo a sale: the sale as it is stored, what forbids it, the entries back."""
+"""What it takes to undo a sale: the sale as it is stored, what forbids it, the entries back.
+
+A payment on account is undone by the same rules, but for one: it left no token that a later one
+would have to follow, so that it need not be the meter's latest.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from sqlalchemy import Connection, Row, exists, select
 from storage import ledger
 from storage.ledger import Transfer, transfers
 from vending.cash.credit import return_credit
-from vending.receipts.receipt import Receipt, ReceiptKind
+from vending.receipts.receipt import PaymentPart, Receipt, ReceiptKind
 from vending.shop.books import Tender
 from vending.shop.counter_tables import advices, prints
 from vending.shop.faults import (
@@ -25,6 +29,7 @@ from vending.shop.faults import (
 from vending.shop.house import House
 from vending.shop.meters import Meter, find_meter
 from vending.shop.once import stored_answer
+from vending.shop.price import LineKind
 from vending.shop.reversals import require_unreversed, undone_by
 from vending.shop.tables import receipts, reprints
 
@@ -35,11 +40,13 @@ _GIVEN: Final = (
     ReceiptKind.REPLACEMENT.value,
 )
 """Kinds whose tokens carry units."""
+_PAID: Final = (ReceiptKind.CREDIT, ReceiptKind.ACCOUNT_PAYMENT)
+"""Kinds that are confirmed, and undone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sale:
-    """A sale as it is stored; its meter and its receipt are locked."""
+    """A sale, or a payment on account, as it is stored; its meter and its receipt are locked."""
 
     receipt_no: int
     receipt: Receipt
@@ -48,6 +55,11 @@ class Sale:
     transaction_id: int
     vendor_id: int | None
     shift_id: int | None
+
+    @property
+    def is_payment(self) -> bool:
+        """Whether it is a payment on account: money without a token."""
+        return self.receipt.kind is ReceiptKind.ACCOUNT_PAYMENT
 
 
 def find_sale(connection: Connection, client: str, message_id: str) -> Sale:
@@ -59,9 +71,9 @@ def find_sale(connection: Connection, client: str, message_id: str) -> Sale:
     """
     answered = stored_answer(connection, client, message_id)
     receipt = answered.receipt
-    if receipt is None or receipt.kind is not ReceiptKind.CREDIT:
+    if receipt is None or receipt.kind not in _PAID:
         raise NotASaleError(
-            f"Nothing was sold under message id {message_id} of client {client}: there is "
+            f"Nothing was sold or paid under message id {message_id} of client {client}: there is "
             "nothing to confirm or to undo."
         )
     return _sale(connection, receipt)
@@ -78,8 +90,8 @@ def sale_of_receipt(connection: Connection, receipt_no: int) -> Sale:
             receipts.c.receipt_no == receipt_no
         )
     ).one_or_none()
-    if row is None or row.kind != ReceiptKind.CREDIT.value:
-        raise NotASaleError(f"Receipt {receipt_no} is no sale of this shop.")
+    if row is None or row.kind not in _PAID:
+        raise NotASaleError(f"Receipt {receipt_no} is no sale and no payment of this shop.")
     return _sale(connection, stored_answer(connection, row.client, row.message_id).require_done())
 
 
@@ -94,17 +106,19 @@ def require_reversible(connection: Connection, sale: Sale) -> None:
     number = sale.receipt_no
     if connection.scalar(select(advices.c.advice).where(advices.c.receipt_no == number)):
         raise SaleConfirmedError(
-            f"The sale of receipt {number} was confirmed: the customer has the token. What is "
-            "left is a refund."
+            f"Receipt {number} was confirmed: the customer has {_what_is_out(sale)}. What is left "
+            "is a refund."
         )
     for printed in (prints, reprints):
         if connection.scalar(
             select(printed.c.receipt_no).where(printed.c.receipt_no == number).limit(1)
         ):
             raise ReceiptPrintedError(
-                f"Receipt {number} was printed or shown: a token that left the building cannot "
-                "be unsold. What is left is a refund."
+                f"Receipt {number} was printed or shown: {_what_is_out(sale)} that left the "
+                "building cannot be taken back. What is left is a refund."
             )
+    if sale.is_payment:
+        return
     later = connection.scalar(_later(sale))
     if later is not None:
         raise NotLatestSaleError(
@@ -129,28 +143,53 @@ def require_with_money(connection: Connection, sale: Sale) -> None:
 
 
 def give_back(
-    connection: Connection, house: House, sale: Sale, kind: ReceiptKind, now: datetime
+    connection: Connection,
+    house: House,
+    sale: Sale,
+    kind: ReceiptKind,
+    now: datetime,
+    money_back: PaymentPart,
+    used_minor: int,
 ) -> int:
-    """Post the entries of a sale the other way round; gives the transaction's id."""
+    """Post the entries of a sale the other way round; gives the transaction's id.
+
+    Args:
+        connection: in the write transaction of the request.
+        house: whose currency it is.
+        sale: what is undone.
+        kind: how.
+        now: the time.
+        money_back: what goes back to the customer.
+        used_minor: of the change that the sale kept, what stays where it was used.
+    """
     rows = connection.execute(
         select(transfers)
         .where(transfers.c.transaction_id == sale.transaction_id)
         .order_by(transfers.c.position)
     )
     if sale.vendor_id is not None:
-        paid = sale.receipt.payment
-        assert paid is not None  # credit was paid
-        return_credit(connection, sale.vendor_id, paid.tendered_minor - paid.change_minor)
+        price_minor = money_back.tendered_minor - money_back.change_minor
+        return_credit(connection, sale.vendor_id, price_minor)
     return ledger.post(
         connection,
         kind=kind.value,
         posted_at=now,
         currency=house.utility.currency.code,
         moves=[
-            Transfer(row.credit_account, row.debit_account, row.amount_minor, row.purpose)
+            Transfer(row.credit_account, row.debit_account, amount_minor, row.purpose)
             for row in rows
+            if (amount_minor := _amount_back(row, used_minor))
         ],
     )
+
+
+def _amount_back(row: Row[Any], used_minor: int) -> int:
+    amount_minor: int = row.amount_minor
+    return amount_minor - used_minor if row.purpose == LineKind.CARRIED.value else amount_minor
+
+
+def _what_is_out(sale: Sale) -> str:
+    return "the receipt of a payment" if sale.is_payment else "a token"
 
 
 def _require_no_voucher(sale: Sale) -> None:
