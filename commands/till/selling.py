@@ -9,9 +9,11 @@ import vending
 from commands.till import entries
 from commands.till.answers import take_answer
 from commands.till.counter import Till
+from commands.till.drawer import open_shift
 from commands.till.keypad import unbroken
 from commands.till.notebook import Noted
 from commands.till.screen import say, say_fault, show_standing, show_trial
+from vending.cash.faults import NoShiftError
 from vending.errors import FaultFamily, VendingError
 from vending.shop.faults import DoubleSaleQuestionError, KeyChangeOfferedError
 
@@ -78,7 +80,15 @@ def sell(till: Till, request: vending.VendRequest, *, again: bool = False) -> No
         except KeyboardInterrupt:
             return say("Broken off.", "yellow")
         else:
-            return take_answer(till, result)
+            take_answer(till, result)
+            if not isinstance(result.fault, NoShiftError) or again:
+                return None
+            # its shift was closed in between: that refusal stands under its id for ever
+            way_out = _without_shift(till, replace(request, message_id=till.new_id()))
+            agreed = None if way_out is None else _confirmed(till, way_out)
+            if agreed is None:
+                return say(_CANCELLED)
+            request = agreed
 
 
 def refused(till: Till, fault: VendingError, *, again: bool) -> None:
@@ -136,11 +146,44 @@ def _confirmed(till: Till, request: vending.VendRequest) -> vending.VendRequest 
                 return None
             request = replace(request, accept_key_change=True)
             continue
+        except NoShiftError as fault:
+            say_fault(fault)
+            way_out = _without_shift(till, request)
+            if way_out is None:
+                return None
+            request = way_out
+            continue
         show_trial(till, offered)
         answer = _answer(till, request)
         if answer is None or answer is request:
             return answer
         request = answer
+
+
+def _without_shift(till: Till, request: vending.VendRequest) -> vending.VendRequest | None:
+    """Cash, and no shift: the same sale with one, or by another tender; None: cancel."""
+    others = "  ".join(
+        f"{key} {each.value}" for key, each in TENDERS.items() if each is not vending.Tender.CASH
+    )
+    while True:
+        typed = till.keypad.ask(f"*3 opens your shift  {others}  0 cancels", fresh=True)
+        if typed == "0":
+            return None
+        if typed == "*3":
+            try:
+                open_shift(till)
+            except VendingError as fault:
+                say_fault(fault)
+                continue
+            return request
+        if typed in TENDERS and TENDERS[typed] is not vending.Tender.CASH:
+            return _paid_by(request, TENDERS[typed])
+
+
+def _paid_by(request: vending.VendRequest, tender: vending.Tender) -> vending.VendRequest:
+    """The same sale by another tender; what was given for units is asked for anew."""
+    amount = None if request.units is not None else request.amount_minor
+    return replace(request, tender=tender, amount_minor=amount)
 
 
 def _answer(till: Till, request: vending.VendRequest) -> vending.VendRequest | None:
@@ -157,8 +200,7 @@ def _answer(till: Till, request: vending.VendRequest) -> vending.VendRequest | N
         if typed == "0":
             return None
         if typed in TENDERS:
-            amount = None if request.units is not None else request.amount_minor
-            return replace(request, tender=TENDERS[typed], amount_minor=amount)
+            return _paid_by(request, TENDERS[typed])
         if typed.startswith("+") and by_units_in_cash:
             try:
                 amount = entries.amount(typed[1:], till.shop.utility.currency)

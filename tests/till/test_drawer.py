@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.till.conftest import NUMBER, Clerk, Counter
 from vending import Shop
+from vending.cash.reckoning import Count
 from vending.people.actor import Role
 from vending.people.credentials import Password
 
@@ -48,14 +49,46 @@ def test_cash_needs_a_shift_where_the_house_wants_it(counter: Counter, clerk: Cl
     clerk.start()
     clerk.sees("no shift: cash needs one, *3")
     clerk.types(NUMBER, "100")
-    clerk.sees("No shift of", "no_shift")
-    clerk.types("")
+    clerk.sees("No shift of", "no_shift", "*3 opens your shift", "2 card")
+    clerk.types("", "1", "0")
     clerk.sees("nothing was sold")
-    clerk.types("*3", "0", NUMBER, "100", "")
-    clerk.sees("CREDIT TOKEN")
+    clerk.types(NUMBER, "+40", "*3", "0")  # what was typed is still there
+    clerk.sees("Shift 1 is open", "Customer gives", "Enter SELLS for CASH")
+    clerk.types("")
+    clerk.sees("CREDIT TOKEN", "40.0 kWh")
     clerk.types("*0")
     clerk.sees("Shift 1 is not closed yet")
     assert clerk.ends() == 0
+    assert counter.sales == 1
+
+
+def test_without_a_shift_the_same_sale_is_paid_by_card(counter: Counter, clerk: Clerk) -> None:
+    with counter.shop() as shop:
+        shop.shifts.require_shifts(True)
+    clerk.types(NUMBER, "100")
+    clerk.sees("no_shift", "*3 opens your shift")
+    clerk.types("2")
+    clerk.sees("Customer gives", "Enter SELLS for CARD")
+    clerk.types("")
+    clerk.sees("CREDIT TOKEN")
+    assert clerk.leaves() == 0
+    assert counter.sales == 1
+
+
+def test_a_shift_that_was_closed_in_between_costs_no_typing(counter: Counter, clerk: Clerk) -> None:
+    with counter.shop() as shop:
+        shop.shifts.require_shifts(True)
+    clerk.types("*3", "0", NUMBER, "100")
+    clerk.sees("Enter SELLS for CASH")
+    with counter.shop() as shop:
+        shop.shifts.count(1, Count({"cash": 0}), operator="ben")
+    clerk.types("")
+    clerk.sees("no_shift", "Nothing was sold", "*3 opens your shift")
+    clerk.types("2")
+    clerk.sees("Enter SELLS for CARD")
+    clerk.types("")
+    clerk.sees("CREDIT TOKEN")
+    assert clerk.leaves() == 0
     assert counter.sales == 1
 
 
