@@ -75,6 +75,20 @@ class AlarmEntry:
     words: str
 
 
+def subject_of(
+    device_id: int | None = None, link_id: int | None = None, place_id: int | None = None
+) -> str:
+    """What an alarm is about, in one word for the unique index."""
+    given = [
+        f"{name} {number}"
+        for name, number in (("device", device_id), ("link", link_id), ("place", place_id))
+        if number is not None
+    ]
+    if len(given) > 1:
+        raise EntryError("An alarm is about one thing: a device, a link or a place.")
+    return given[0] if given else "station"
+
+
 def raise_alarm(
     connection: Connection,
     kind: str,
@@ -99,7 +113,7 @@ def raise_alarm(
         at: when it was so.
     """
     subject = {"device_id": device_id, "link_id": link_id, "place_id": place_id}
-    key = _subject(device_id, link_id, place_id)
+    key = subject_of(device_id, link_id, place_id)
     counted = _count_up(connection, kind, key, severity, words, at)
     if counted is not None:
         return counted
@@ -140,11 +154,19 @@ def close_if_open(
     row = connection.execute(
         select(alarms.c.alarm_id).where(
             alarms.c.kind == kind,
-            alarms.c.subject == _subject(device_id, link_id, place_id),
+            alarms.c.subject == subject_of(device_id, link_id, place_id),
             alarms.c.closed_at.is_(None),
         )
     ).first()
     return row is not None and _close(connection, row.alarm_id, at, SERVICE.name, words)
+
+
+def open_subjects(connection: Connection, kind: str) -> set[str]:
+    """The subjects of the open alarms of a kind, as `subject_of` writes them."""
+    rows = connection.execute(
+        select(alarms.c.subject).where(alarms.c.kind == kind, alarms.c.closed_at.is_(None))
+    )
+    return {row.subject for row in rows}
 
 
 def write_history(
@@ -325,17 +347,6 @@ def _giving_way() -> Any:
     return postgresql_insert(alarms).on_conflict_do_nothing(
         index_elements=["kind", "subject"], index_where=alarms.c.closed_at.is_(None)
     )
-
-
-def _subject(device_id: int | None, link_id: int | None, place_id: int | None) -> str:
-    given = [
-        f"{name} {number}"
-        for name, number in (("device", device_id), ("link", link_id), ("place", place_id))
-        if number is not None
-    ]
-    if len(given) > 1:
-        raise EntryError("An alarm is about one thing: a device, a link or a place.")
-    return given[0] if given else "station"
 
 
 def _shown() -> Select[Any]:

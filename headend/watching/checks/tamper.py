@@ -30,7 +30,7 @@ def tamper_event(kind: str, count: int) -> Flag | None:
         return None
     often = "" if count == 1 else f" ({count} times)"
     return Flag(
-        "tamper",
+        f"tamper_{kind}",
         f"The meter says that {words}{often}. Was one of ours there? If not, look at the meter "
         "and its seals.",
         {"count": count},
