@@ -130,7 +130,7 @@ async def _read_record(
         device.device_id,
         source.kind,
         began_at,
-        _moment(ended, zone),
+        None if (over := _moment(ended, zone)) is None else max(began_at, over),
         json.dumps(details, sort_keys=True, separators=(",", ":")),
     )
 
