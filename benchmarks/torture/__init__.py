@@ -13,6 +13,7 @@ is in the database is held against what was answered.
 `count`      what must hold in the end, streamed from the database
 ===========  ==============================================================================
 
-The seed is printed first and with each failure.  When the processes are killed depends on the
-machine, too.
+A worker is killed after a number of answers, at whatever step of the next request it then is:
+how many are killed does not depend on how busy the machine is.  The seed is printed first and with
+each failure; what is asked follows from it, the moments of death and who comes first do not.
 """

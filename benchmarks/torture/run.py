@@ -18,12 +18,18 @@ from benchmarks.torture.witness import TortureError, Witness, digest_of
 from vending import PublicTestKeys, Shop
 
 WORKERS: Final = 4
-LIVES_S: Final = (0.02, 4.0)
-"""How long a worker lives, unless it is done before."""
+ANSWERS_MAX: Final = 300
+"""How many answers a worker tells at most before it is killed."""
+_DEATH_WITHIN_S: Final = 0.03
+"""So long after that answer at most, at any step of a request."""
+_STILLBORN: Final = 0.05
+"""So many of the workers are killed while they open the shop, or soon after."""
+_BIRTH_S: Final = 0.2
 _WINDOW: Final = 2_000
 _ASKED_TWICE: Final = 0.5
 _ASKED_AGAIN: Final = 0.03
 _READ_BYTES: Final = 1 << 16
+_LISTEN_S: Final = 1.0
 
 Progress = Callable[[int], None]
 
@@ -39,7 +45,9 @@ class _Life:
     order: int
     process: int
     pipe: int
-    dies_at: float
+    answers_left: int
+    """It is killed when it has told so many."""
+    dies_at: float | None = None
     is_killed: bool = False
     begun: bytes = b""
     """Of a line that is not whole yet."""
@@ -103,9 +111,8 @@ class Run:
             self._begin(order)
         while self._alive:
             self._listen()
-            now = monotonic()
-            for life in self._alive.values():
-                if now >= life.dies_at and not life.is_killed:
+            for life in self._condemned():
+                if monotonic() >= (life.dies_at or 0):
                     self._kill(life)
 
     def _begin(self, order: int) -> None:
@@ -122,16 +129,16 @@ class Run:
                 numbers.insert(self._chance.randrange(len(numbers) + 1), again)
         seed = f"{self.plan.seed} {order} {self._chance.random()}"
         process, pipe = worker.begin(self.url, self.plan, numbers, seed)
-        dies_at = monotonic() + self._chance.uniform(*LIVES_S)
-        self._alive[pipe] = _Life(order, process, pipe, dies_at)
+        life = _Life(order, process, pipe, self._chance.randrange(1, ANSWERS_MAX))
+        if self._chance.random() < _STILLBORN:
+            life.dies_at = monotonic() + self._chance.uniform(0, _BIRTH_S)
+        self._alive[pipe] = life
         self._poll.register(pipe, select.POLLIN)
 
     def _listen(self) -> None:
-        next_death = min(
-            (life.dies_at for life in self._alive.values() if not life.is_killed),
-            default=monotonic() + 1,
-        )
-        for pipe, _ in self._poll.poll(max(0.0, next_death - monotonic()) * 1_000):
+        next_death = min((life.dies_at or 0 for life in self._condemned()), default=None)
+        wait_s = _LISTEN_S if next_death is None else max(0.0, next_death - monotonic())
+        for pipe, _ in self._poll.poll(wait_s * 1_000):
             life = self._alive[pipe]
             heard = os.read(pipe, _READ_BYTES)
             if heard:
@@ -149,6 +156,15 @@ class Run:
             number, digest, seconds = line.split()
             self.witness.told(int(number), bytes.fromhex(digest.decode()), float(seconds))
             self._left[life.order].pop(int(number), None)
+            life.answers_left -= 1
+        if life.answers_left <= 0 and life.dies_at is None:
+            life.dies_at = monotonic() + self._chance.uniform(0, _DEATH_WITHIN_S)
+
+    def _condemned(self) -> list[_Life]:
+        """Who is to die at a moment that is known."""
+        return [
+            life for life in self._alive.values() if life.dies_at is not None and not life.is_killed
+        ]
 
     def _kill(self, life: _Life) -> None:
         with contextlib.suppress(ProcessLookupError):
