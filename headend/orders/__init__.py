@@ -12,6 +12,7 @@
 `emergency`          desk: disconnects suspended
 `moves`              each change of an order's state, with its line of history
 `job`                carries one order out: rules, read, marked, sent once, settled
+`choosing`           which meters are meant
 `sweeping`           orders that became due; orders whose time is over
 `tokens`             20 digits by wire after a vend; the keypad is the fall-back
 `ports`              where tokens and purchase MACs come from

@@ -231,6 +231,12 @@ orders: Final = table(
         ),
     ),
     Index(
+        "ix_orders_token_ref",
+        "token_ref",
+        sqlite_where=text("token_ref IS NOT NULL"),
+        postgresql_where=text("token_ref IS NOT NULL"),
+    ),
+    Index(
         "ix_orders_batch",
         "batch",
         sqlite_where=text("batch IS NOT NULL"),

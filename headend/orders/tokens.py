@@ -22,6 +22,8 @@ from headend.talk.ordering_token import fingerprint_of
 
 VEND: Final = "vend"
 """The client of orders that follow from sales."""
+_POSITIONS: Final = range(1, 17)
+"""No receipt has more tokens: a key change of four, and the credit."""
 _LIFE_S: Final = 86_400
 """By then the customer has typed it."""
 
@@ -109,7 +111,7 @@ def deliveries_of(connection: Connection, receipt_no: int) -> list[tuple[int, Or
     """The delivery of a receipt's tokens: position, state, words; the latest order of each."""
     rows = connection.execute(
         select(orders.c.token_ref, orders.c.state, orders.c.words)
-        .where(orders.c.token_ref.like(f"{int(receipt_no)}/%"))
+        .where(orders.c.token_ref.in_([token_ref(receipt_no, place) for place in _POSITIONS]))
         .order_by(orders.c.order_id)
     )
     latest = {

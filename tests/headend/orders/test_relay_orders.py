@@ -32,11 +32,14 @@ MODBUS = BusPlan(listen=LISTEN, protocol="modbus-tcp", load=100)
 TRIP, CLOSE, ALLOW = OrderKind.RELAY_TRIP, OrderKind.RELAY_CLOSE, OrderKind.RELAY_ALLOW_CLOSE
 
 
-def protect(scene: Scene, **given: str) -> None:
-    """A keep-power order for a day."""
-    what = given or {"point": scene.devices[0].number}
+def protect(scene: Scene, *, place: str | None = None) -> None:
+    """A keep-power order for a day: of the first meter's point, or of a place."""
     ProtectionDesk(scene.as_(ANNA)).add(
-        **what, owner="City hospital", reason="life support", until=scene.clock.now + timedelta(1)
+        point=scene.devices[0].number if place is None else None,
+        place=place,
+        owner="City hospital",
+        reason="life support",
+        until=scene.clock.now + timedelta(1),
     )
 
 
@@ -120,7 +123,7 @@ async def test_keep_power_of_a_place_protects_everything_in_it_and_what_feeds_it
     async with scene_of(station, clock, BusPlan(listen=LISTEN, meters=3)) as scene:
         await asyncio.to_thread(scene.put_in_area, 0, "North")
         await asyncio.to_thread(scene.put_in_area, 1, "North", role="supply")
-        await asyncio.to_thread(protect, scene, point=scene.devices[0].number)
+        await asyncio.to_thread(protect, scene)
         with pytest.raises(KeepPowerError):
             await scene.place(TRIP, 1)  # the area's supply: it would take the hospital with it
         await asyncio.to_thread(protect, scene, place="North S")
@@ -241,15 +244,16 @@ async def test_an_ended_order_never_changes(station: Station, clock: Clock) -> N
     async with scene_of(station, clock) as scene:
         done = await scene.ordered(CLOSE)
 
-        def change(**values: object) -> None:
+        def change(values: dict[str, object]) -> None:
             with scene.station.writing() as connection:
                 connection.execute(
                     orders.update().where(orders.c.order_id == done.order_id).values(values)
                 )
 
-        for values in ({"state": "queued"}, {"words": "no"}, {"result": "{}"}):
+        changes: list[dict[str, object]] = [{"state": "queued"}, {"words": "no"}, {"result": "{}"}]
+        for values in changes:
             with pytest.raises(StoreRefusedError):
-                await asyncio.to_thread(lambda values=values: change(**values))
+                await asyncio.to_thread(change, values)
 
 
 @on_a_loop

@@ -1,0 +1,89 @@
+"""Orders carried out by the command itself (``--now``), or waited for while the service does it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from commands.output import counting
+
+if TYPE_CHECKING:
+    from headend.orders.credentials import Credentials
+    from headend.orders.values import Order
+    from headend.station import Station
+    from headend.work.inline import InlineWork
+
+_POLL_S: Final = 0.5
+
+
+def credentials() -> Credentials:
+    """The operator's file of meter passwords; none at all where none is named.
+
+    Raises:
+        CredentialsError: it cannot be used.
+    """
+    from headend.orders.credentials import CREDENTIALS_VARIABLE, Credentials
+
+    path = os.environ.get(CREDENTIALS_VARIABLE)
+    return Credentials() if path is None else Credentials.read(Path(path))
+
+
+def carry_out(station: Station, work: InlineWork, *, as_json: bool, total: int) -> None:
+    """Carry out what is queued in this process."""
+    from headend.orders.job import handler
+    from headend.talk.lines import Lines
+    from headend.work.port import Job
+
+    secrets = credentials()
+
+    async def run() -> None:
+        from commands.order.wiring import ShopTokens
+
+        lines = Lines(station)
+        carry = handler(station, lines, work, secrets, tokens=ShopTokens())
+        done = 0
+        with counting("Orders", as_json=as_json, total=total) as tell:
+
+            async def told(job: Job) -> None:
+                nonlocal done
+                await carry(job)
+                done += 1
+                tell(done)
+
+            try:
+                await work.run({"order": told})
+            finally:
+                await lines.aclose()
+
+    asyncio.run(run())
+
+
+def wait_for(
+    station: Station, given: Sequence[Order], *, as_json: bool, timeout_s: float | None = None
+) -> list[Order]:
+    """Wait until each of these has ended, or waits for a time or for a person; gives them."""
+    from headend.orders.desk import Orders
+    from headend.orders.values import SETTLED, OrderState
+
+    desk = Orders(station)
+    waiting = {order.order_id: order for order in given}
+    began = time.monotonic()
+    with counting("Orders", as_json=as_json, total=len(waiting)) as tell:
+        while True:
+            found = {order_id: desk.find(order_id) for order_id in waiting}
+            now = station.now()
+            still = [
+                each
+                for each in found.values()
+                if each.state not in SETTLED
+                and each.state is not OrderState.WAITING_APPROVAL
+                and (each.due_at is None or each.due_at <= now or each.sending_at is not None)
+            ]
+            tell(len(found) - len(still))
+            if not still or (timeout_s is not None and time.monotonic() - began > timeout_s):
+                return list(found.values())
+            time.sleep(_POLL_S)

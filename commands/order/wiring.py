@@ -1,0 +1,171 @@
+"""Where the head-end's orders and the vending house meet: tokens by wire after a vend.
+
+The two rooms know nothing of each other; they share the database and the meter's number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Connection, and_, exists, literal, select
+
+from headend.orders.desk import Orders
+from headend.orders.faults import OrderError, TokenGoneError
+from headend.orders.tables import orders
+from headend.orders.tokens import TokenToDeliver, deliver_token, deliverable_device
+from headend.person import SERVICE
+from headend.registry.tables import end_devices
+from headend.station import Station
+from headend.work.port import Handler, Work
+from vending.shop.tables import meters, receipts, tokens
+
+if TYPE_CHECKING:
+    from headend.orders.credentials import Credentials
+    from headend.talk.lines import Lines
+
+NEW: Final = timedelta(minutes=15)
+"""How far back new receipts are looked for every few seconds."""
+LATE: Final = timedelta(hours=24)
+"""How far back now and then: after a pause of the service.  What is older, customers have typed."""
+_KINDS: Final = ("credit", "free_issue", "free_basic", "replacement", "key_change")
+"""Receipts whose tokens are meant for the meter at once; engineering tokens are ordered by hand."""
+_AT_ONCE: Final = 200
+
+
+class ShopTokens:
+    """The vending house as `headend.orders.ports.TokenSource`: ``receipt/position``."""
+
+    def digits(self, connection: Connection, token_ref: str) -> str:
+        """See `TokenSource`; a receipt that was reversed has no token any more."""
+        receipt_no, _, position = token_ref.partition("/")
+        if not (receipt_no.isdecimal() and position.isdecimal()):
+            raise TokenGoneError(f"{token_ref} names no token of a receipt.")
+        number = int(receipt_no)
+        if _is_reversed(connection, number):
+            raise TokenGoneError(f"Receipt {number} was reversed: its token is not delivered.")
+        found = connection.scalar(
+            select(tokens.c.digits).where(
+                tokens.c.receipt_no == number, tokens.c.position == int(position)
+            )
+        )
+        if found is None:
+            raise TokenGoneError(f"There is no token {token_ref}.")
+        return str(found)
+
+
+def tokens_of(connection: Connection, receipt_no: int) -> list[TokenToDeliver]:
+    """A receipt's tokens, in entry order.
+
+    Raises:
+        TokenGoneError: there are none, or the receipt was reversed.
+    """
+    rows = connection.execute(
+        select(tokens.c.position, tokens.c.digits)
+        .where(tokens.c.receipt_no == receipt_no)
+        .order_by(tokens.c.position)
+    ).all()
+    if not rows or _is_reversed(connection, receipt_no):
+        raise TokenGoneError(f"Receipt {receipt_no} has no token to deliver.")
+    return [TokenToDeliver(receipt_no, row.position, row.digits) for row in rows]
+
+
+def meter_of(connection: Connection, receipt_no: int) -> str | None:
+    """The number of a receipt's meter; None: there is no such receipt."""
+    return connection.scalar(
+        select(meters.c.number)
+        .join(receipts, receipts.c.meter_id == meters.c.meter_id)
+        .where(receipts.c.receipt_no == receipt_no)
+    )
+
+
+def deliver_new_tokens(station: Station, work: Work, *, since: timedelta = NEW) -> int:
+    """Order the delivery of tokens that were sold since; gives how many receipts that were.
+
+    A sweep: each receipt once, by the unique (client, message id) of its orders.  The sale itself
+    knows nothing of it, and waits for nothing.
+    """
+    acting = replace(station, person=SERVICE)
+    desk = Orders(acting, work)
+    with acting.writing() as connection:
+        found = _not_ordered_yet(connection, acting, since)
+        for receipt_no, number in found:
+            device_id = deliverable_device(connection, number)
+            if device_id is None:
+                continue
+            try:
+                deliver_token(desk, connection, device_id, tokens_of(connection, receipt_no))
+            except OrderError:
+                continue  # taken back, or the meter takes none after all: the keypad is there
+        return len(found)
+
+
+def _not_ordered_yet(
+    connection: Connection, station: Station, since: timedelta
+) -> list[tuple[int, str]]:
+    """New receipts of keypad meters on lines without an order for their first token."""
+    ordered = exists().where(
+        orders.c.token_ref
+        == receipts.c.receipt_no.cast(orders.c.token_ref.type).concat(literal("/1")),
+    )
+    reverses = receipts.alias("reverses")
+    reversed_by = exists().where(reverses.c.reversed_receipt_no == receipts.c.receipt_no)
+    rows = connection.execute(
+        select(receipts.c.receipt_no, meters.c.number)
+        .join(meters, meters.c.meter_id == receipts.c.meter_id)
+        .join(
+            end_devices,
+            and_(
+                end_devices.c.number == meters.c.number,
+                end_devices.c.kind == "keypad",
+                end_devices.c.state == "active",
+                end_devices.c.link_id.is_not(None),
+            ),
+        )
+        .where(
+            receipts.c.issued_at > station.now() - since,
+            receipts.c.issued_at >= end_devices.c.added_at,
+            receipts.c.kind.in_(_KINDS),
+            ~ordered,
+            ~reversed_by,
+        )
+        .order_by(receipts.c.receipt_no)
+        .limit(_AT_ONCE)
+    )
+    return [(row.receipt_no, row.number) for row in rows]
+
+
+def _is_reversed(connection: Connection, receipt_no: int) -> bool:
+    return bool(
+        connection.scalar(select(exists().where(receipts.c.reversed_receipt_no == receipt_no)))
+    )
+
+
+def order_handlers(
+    station: Station, lines: Lines, work: Work, secrets: Credentials
+) -> Mapping[str, Handler]:
+    """What the service carries out for orders."""
+    from headend.orders.job import handler
+
+    return {"order": handler(station, lines, work, secrets, tokens=ShopTokens())}
+
+
+def order_sweeps() -> tuple[tuple[str, float, Callable[[Station, Work], int]], ...]:
+    """What the service looks at again and again for orders: name, every so many seconds, act."""
+    from headend.orders.sweeping import sweep
+
+    def deliver_late(station: Station, work: Work) -> int:
+        return deliver_new_tokens(station, work, since=LATE)
+
+    return (
+        ("orders", 1.0, sweep),
+        ("deliveries", 2.0, deliver_new_tokens),
+        ("late deliveries", 600.0, deliver_late),
+    )
+
+
+def delivery_object(position: int, state: Any, words: str) -> dict[str, Any]:
+    """How far the delivery of a token is, as JSON answers give it."""
+    return {"position": position, "state": str(state), "words": words}
