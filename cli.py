@@ -18,6 +18,7 @@ import click
 from commands.output import CliState, Fault, UnexpectedError, print_json, report_fault
 
 _COMMANDS: Final = {
+    "alarm": ("commands.alarm:alarm", "Alarms: list, acknowledge, close; who is told next."),
     "api-key": ("commands.people:api_key", "API keys of kiosks: add, list, revoke."),
     "approval": ("commands.approval:approval", "Acts that take two people: ask, approve."),
     "audit": ("commands.audit:audit", "The audit trail: verify, list, export, seal."),
@@ -29,20 +30,26 @@ _COMMANDS: Final = {
     "debt": ("commands.debt:debt", "What customers owe: add, list, write off."),
     "demo": ("commands.demo:demo", "Three homes from payment to light, in under a minute."),
     "device": ("commands.device:device", "Meters on lines: add, import, discover, replace."),
+    "emergency": ("commands.emergency:emergency", "Suspend all disconnects, resume them."),
+    "finding": ("commands.finding:finding", "Odd values: confirm, dismiss; causes, limits."),
     "frame": ("commands.frame:frame", "DL/T 645 frames: decode, encode, show, watch."),
     "freeze": ("commands.freeze:freeze", "Have meters keep their registers now or regularly."),
+    "holiday": ("commands.window:holiday", "Days without disconnects: add, import."),
     "init": ("commands.shop:init", "Make a new shop with test keys and a flat price."),
     "items": ("commands.items:items", "Find items of DL/T 645 by name or identifier."),
     "key": ("commands.key:key", "Vending keys: the vault, supply groups, imports."),
     "link": ("commands.link:link", "Lines to meters: add, list; the doctor finds faults."),
     "meter": ("commands.meter:meter", "Meters: add, list, show, block."),
     "operator": ("commands.people:operator", "Who may sign in, and with which roles."),
+    "order": ("commands.order:order", "Orders to meters: relay, token, clock; list, approve."),
     "place": ("commands.place:place", "The network: substations, feeders, transformer areas."),
     "price": ("commands.shop:price", "The price of a kWh: show, set."),
     "profile": ("commands.profile:profile", "Modbus meters: which are known, and their items."),
+    "protect": ("commands.protect:protect", "Keep-power orders: whom not to disconnect."),
     "read": ("commands.read:read", "Read items of a meter over a link."),
     "relay": ("commands.relay:relay", "Trip, allow close, close, alarm, protect; read back."),
-    "report": ("commands.report:report", "Sales by day, vendor, tender; what is unknown."),
+    "report": ("commands.report:report", "Sales, losses, read success, alarms; what is unknown."),
+    "serve": ("commands.serve:serve", "The head-end at work: read, command, watch meters."),
     "shift": ("commands.shift:shift", "Drawers: open, count, close, reprint."),
     "sign-in": ("commands.sign_in:sign_in", "Sign in at this till for some hours."),
     "sign-out": ("commands.sign_in:sign_out", "End the session of this till."),
@@ -57,6 +64,7 @@ _COMMANDS: Final = {
     "vend": ("commands.vend:vend", "Sell a token; alone: the till; look up, repeat, reprint."),
     "vendor": ("commands.vendor:vendor", "Vendors: credit, commission, statement."),
     "voucher": ("commands.voucher:voucher", "Vouchers: make, print, activate, block, redeem."),
+    "window": ("commands.window:window", "Hours in which supply may be cut."),
     "write": ("commands.write:write", "Write an item of a meter, and read it back."),
 }
 """Name → (where it lives, its line in the help)."""
