@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.table import Table
 
+import vending
 from commands.counter import database_option, open_shop
 from commands.output import EXIT_CHECK_FAILED, console, json_option, print_json
 from commands.plots.sales import draw_sales, require_picture_file
@@ -18,7 +20,7 @@ from commands.vend.statement import day_of
 from vending.shop.money import scaled
 
 if TYPE_CHECKING:
-    from vending import Currency
+    from vending import Currency, Resource
     from vending.cash.reports import SalesRow
 
 _KEYS = ("day", "vendor", "tender", "resource")
@@ -73,16 +75,18 @@ def sales(
             plot.write_bytes(draw_sales(days, shop.utility, form))
     if csv_file is not None:
         writer = csv.writer(csv_file, lineterminator="\n")
-        writer.writerow([*by, "sales", "given_back", "paid", "units"])
-        writer.writerows(_cells(row, by, money) for row in rows)
+        writer.writerow([*by, "sales", "given_back", "paid", *map(_column, vending.Resource)])
+        writer.writerows(_cells(row, by, money, vending.Resource) for row in rows)
     if as_json:
         print_json([_object(row, by) for row in rows])
         return
     table = Table(box=None, pad_edge=False)
-    for column in (*by, "sales", "given back", f"paid {money.code}", "units"):
+    sold = [each for each in vending.Resource if any(each in row.units for row in rows)]
+    measured = [f"{each.value} {each.measure}" for each in sold]
+    for column in (*by, "sales", "given back", f"paid {money.code}", *measured):
         table.add_column(column, justify="left" if column in by else "right")
     for row in rows:
-        table.add_row(*_cells(row, by, money))
+        table.add_row(*_cells(row, by, money, sold))
     console.print(table)
 
 
@@ -116,13 +120,20 @@ def unknown(ctx: click.Context, csv_file: Any, database: str, as_json: bool) -> 
     ctx.exit(EXIT_CHECK_FAILED if found else 0)
 
 
-def _cells(row: SalesRow, by: tuple[str, ...], money: Currency) -> list[str]:
+def _column(resource: Resource) -> str:
+    """A resource's column of a CSV file."""
+    return f"{resource.value}_{resource.measure.lower()}"
+
+
+def _cells(
+    row: SalesRow, by: tuple[str, ...], money: Currency, resources: Iterable[Resource]
+) -> list[str]:
     return [
         *(str(getattr(row, name)) for name in by),
         str(row.sales),
         str(row.given_back),
         money.text(row.paid_minor),
-        scaled(row.units, 1),
+        *(scaled(row.units.get(each, 0), 1) for each in resources),
     ]
 
 
@@ -132,5 +143,5 @@ def _object(row: SalesRow, by: tuple[str, ...]) -> dict[str, Any]:
         "sales": row.sales,
         "given_back": row.given_back,
         "paid_minor": row.paid_minor,
-        "units": row.units,
+        "units": {each.value: units for each, units in row.units.items()},
     }

@@ -54,4 +54,3 @@ def person_of(actor: Actor) -> Person:
     """Who acts, as the head-end sees them; in an open house whoever uses the machine."""
     rights = {right for each in actor.permissions for right in _RIGHTS.get(each, set())}
     return Person(actor.name or login_name(), frozenset(rights))
-

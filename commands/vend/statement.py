@@ -64,7 +64,7 @@ def _statement_object(counted: Statement) -> dict[str, Any]:
         "reversals": counted.reversals,
         "refunds": counted.refunds,
         "payments": counted.payments,
-        "units": counted.units,
+        "units": {each.value: units for each, units in counted.units_of.items()},
         "free_units": counted.free_units,
         "energy_wh": counted.energy_wh,
         "tendered_minor": counted.tendered_minor,
@@ -92,10 +92,8 @@ def _show_statement(counted: Statement) -> None:
     ):
         if number:
             table.add_row(label, str(number))
-    table.add_row("Units sold, kWh", scaled(counted.electricity_units, 1))
-    if counted.units != counted.electricity_units:
-        others = scaled(counted.units - counted.electricity_units, 1)
-        table.add_row("Units sold, other resources", others)
+    for resource, units in (counted.units_of or {vending.Resource.ELECTRICITY: 0}).items():
+        table.add_row(f"{resource.label} sold, {resource.measure}", scaled(units, 1))
     if counted.free_units:
         table.add_row("Units given away", scaled(counted.free_units, 1))
     for label, amount in (

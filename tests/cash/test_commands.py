@@ -63,7 +63,10 @@ def test_a_day_by_commands(desk: Desk, shop: Shop, meter: Meter) -> None:
     slip = desk.json("batch", "deposit", bank, "S1", "1", "--account", "ZA 1")
     assert (slip["amount_minor"], slip["bank_account"]) == (100, "ZA1")
     desk.json("batch", "close", bank, "--reason", "float kept", status=0)
-    assert desk.json("report", "sales", "--by", "tender")[0]["sales"] == 1
+    (sold,) = desk.json("report", "sales", "--by", "tender")
+    assert (sold["sales"], list(sold["units"])) == (1, ["electricity"])
+    assert "electricity kWh" in desk.run("report", "sales")
+    assert "electricity_kwh,water_m3,gas_m3,time_min" in desk.run("report", "sales", "--csv", "-")
     assert desk.json("report", "unknown") == []
 
 

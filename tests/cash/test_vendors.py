@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from storage.engine import open_engine, writing
 from tests.cash.books import ledger
 from tests.cash.conftest import Sell
 from tests.shop.conftest import Clock
-from vending import Shop, Tender
+from vending import Meter, NewMeter, Resource, Shop, Tender, VendRequest
 from vending.cash.commission import rate_at
 from vending.cash.faults import (
     CommissionRateError,
@@ -105,6 +106,26 @@ def test_terminals_are_assigned(shop: Shop) -> None:
     assert [each.name for each in shop.vendors.terminals()] == ["T1"]
 
 
+def test_different_units_are_never_added_up(
+    shop: Shop, meter: Meter, new_number: Callable[[], str]
+) -> None:
+    water = shop.add_meter(NewMeter(new_number(), resource="water"))
+    sold = [
+        shop.vend(VendRequest("t", f"{each.number}{turn}", each.number, 10_000)).require_done()
+        for each in (meter, water)
+        for turn in range(2)
+    ]
+    (day,) = shop.reports.sales()
+    assert day.sales == 4
+    assert day.units == {
+        Resource.ELECTRICITY: 2 * sold[0].units,
+        Resource.WATER: 2 * sold[2].units,
+    }
+    statement = shop.statement()
+    assert statement.units_of == day.units
+    assert statement.agrees
+
+
 def test_sales_by_day_tender_and_resource(shop: Shop, sell: Sell, clock: Clock) -> None:
     paid = {"cash": 0, "card": 0}
     for amount, tender in ((10_000, Tender.CASH), (7_000, Tender.CARD), (900, Tender.CARD)):
@@ -122,7 +143,8 @@ def test_sales_by_day_tender_and_resource(shop: Shop, sell: Sell, clock: Clock) 
         ("2026-11-22", "cash", 1, 5_000 - late.payment.change_minor),
     ]
     (one,) = shop.reports.sales(("resource",), since=clock.now)
-    assert (one.resource, one.sales, one.units) == ("electricity", 1, late.units)
+    assert (one.resource, one.sales) == ("electricity", 1)
+    assert one.units == {Resource.ELECTRICITY: late.units}
     assert shop.reports.unknown() == []
     with pytest.raises(RequestFormatError):
         shop.reports.sales(("colour",))

@@ -14,6 +14,7 @@ import pytest
 import structlog
 
 import cli
+from storage.schema import SCHEMA_VERSION
 from tests.commands.running import ROOT, meterhouse
 from tests.shop.databases import Databases
 from vending import NewMeter, Shop
@@ -117,7 +118,7 @@ def test_every_command_answers_in_json(counter: Counter) -> None:
     assert counter.json("meter", "show", NUMBER)["krn"] == 2
     assert counter.json("meter", "block", NUMBER, "debt")["blocked"] == "debt"
     assert counter.json("meter", "unblock", NUMBER)["blocked"] is None
-    assert counter.json("upgrade") == {"schema": "0002"}
+    assert counter.json("upgrade") == {"schema": SCHEMA_VERSION}
     assert [meter["meter"] for meter in counter.json("meter", "list")] == [NUMBER]
     statement = counter.json("vend", "statement")
     assert (statement["agrees"], statement["key_changes"]) == (True, 1)

@@ -19,12 +19,12 @@ from commands.plots.sales import _places, _step, draw_sales
 from tests.commands.running import meterhouse
 from tests.shop.databases import UTILITY
 from tests.till.conftest import NUMBER, Counter
-from vending import Tender, VendRequest
+from vending import Resource, Tender, VendRequest
 from vending.cash.reports import SalesRow
 
 
 def row(day: str, paid_minor: int) -> SalesRow:
-    return SalesRow(day, "", "", "", 1, 0, paid_minor, 10)
+    return SalesRow(day, "", "", "", 1, 0, paid_minor, {Resource.ELECTRICITY: 10})
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ Sums of money are what was paid, less change; what was given back counts below z
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -18,6 +19,7 @@ from vending.cash.tables import vendors
 from vending.people.actor import Permission
 from vending.shop.faults import RequestFormatError
 from vending.shop.house import House
+from vending.shop.resources import Resource
 from vending.shop.settings import Utility
 from vending.shop.tables import intents, receipts, requests
 from vending.shop.values import require_moment
@@ -40,8 +42,8 @@ class SalesRow:
     given_back: int
     """How many reversals and refunds."""
     paid_minor: int
-    units: int
-    """Tenths of the resource's unit."""
+    units: Mapping[Resource, int]
+    """Tenths of each resource's unit that was sold: kWh and m3 are never added up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ def sales(
         .group_by(*keys)
     )
     sums: dict[tuple[str, ...], list[int]] = {}
+    units: dict[tuple[str, ...], Counter[Resource]] = {}
     for row in rows:
         whole = {
             "day": utility.local(row.first).date().isoformat(),
@@ -140,18 +143,19 @@ def sales(
             "resource": row.resource,
         }
         key = tuple(whole[name] for name in by)
-        amounts = (row.sales, row.given_back, row.paid, row.units)
+        amounts = (row.sales, row.given_back, row.paid)
         sums[key] = [
             before + int(amount)
-            for before, amount in zip(sums.get(key, [0] * 4), amounts, strict=True)
+            for before, amount in zip(sums.get(key, [0] * 3), amounts, strict=True)
         ]
+        units.setdefault(key, Counter())[Resource(row.resource)] += int(row.units)
     return [
         SalesRow(
             **{**dict.fromkeys(KEYS, ""), **dict(zip(by, key, strict=True))},
             sales=amounts[0],
             given_back=amounts[1],
             paid_minor=amounts[2],
-            units=amounts[3],
+            units={each: units[key][each] for each in Resource if units[key][each]},
         )
         for key, amounts in sorted(sums.items())
     ]

@@ -6,8 +6,8 @@ itself whether they agree.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ from vending.shop.books import (
     SALES,
     TAX,
 )
+from vending.shop.resources import Resource
 from vending.shop.settings import Utility
 from vending.shop.tables import receipts, tokens
 from vending.sts.amount import WH_PER_UNIT
@@ -70,6 +71,8 @@ class Statement:
     """The same from the tokens."""
     electricity_units: int = 0
     """Of ``units``, those of electricity."""
+    units_of: Mapping[Resource, int] = field(default_factory=dict)
+    """``units`` by what they are of: kWh and m3 are shown apart, and never added up for people."""
     reversals: int = 0
     refunds: int = 0
     payments: int = 0
@@ -121,6 +124,7 @@ def make_statement(
     of = {account.account: account.balance_minor for account in accounts}
     span = within(receipts.c.issued_at, since, until)
     count, money = _counted(connection, span), _money(connection, span)
+    sold_of = _units_of(connection, span)
     sold_tokens, free_tokens = _token_units(connection, span)
     return Statement(
         since=since,
@@ -139,7 +143,8 @@ def make_statement(
         accounts=accounts,
         free_units=int(money.free),
         free_token_units=free_tokens,
-        electricity_units=int(money.electricity),
+        electricity_units=sold_of.get(Resource.ELECTRICITY, 0),
+        units_of=sold_of,
         reversals=count.get(ReceiptKind.REVERSAL.value, 0),
         refunds=count.get(ReceiptKind.REFUND.value, 0),
         payments=count.get(ReceiptKind.ACCOUNT_PAYMENT.value, 0),
@@ -169,16 +174,24 @@ def _money(connection: Connection, span: Sequence[ColumnElement[bool]]) -> Row[A
                     ("tendered", sign * receipts.c.tendered_minor),
                     ("change", sign * receipts.c.change_minor),
                     ("units", units * receipts.c.units),
-                    (
-                        "electricity",
-                        case((receipts.c.resource == "electricity", units), else_=0)
-                        * receipts.c.units,
-                    ),
                     ("free", case((kind.in_(_FREE), receipts.c.units), else_=0)),
                 )
             )
         ).where(*span)
     ).one()
+
+
+def _units_of(connection: Connection, span: Sequence[ColumnElement[bool]]) -> dict[Resource, int]:
+    """Sold less reversed, by resource."""
+    sign = case((receipts.c.kind == ReceiptKind.REVERSAL.value, -1), else_=1)
+    sold = (ReceiptKind.CREDIT.value, ReceiptKind.REVERSAL.value)
+    rows = connection.execute(
+        select(receipts.c.resource, func.sum(sign * receipts.c.units).label("units"))
+        .where(receipts.c.kind.in_(sold), *span)
+        .group_by(receipts.c.resource)
+    )
+    found = {Resource(row.resource): int(row.units) for row in rows}
+    return {each: found[each] for each in Resource if found.get(each)}
 
 
 def _token_units(connection: Connection, span: Sequence[ColumnElement[bool]]) -> tuple[int, int]:
