@@ -17,6 +17,7 @@ from commands.counter import database_option, open_shop
 from commands.output import EXIT_CHECK_FAILED, console, json_option, print_json
 from commands.plots.sales import draw_sales, require_picture_file
 from commands.vend.statement import day_of
+from commands.watch_reports import alarms, losses, success
 from vending.shop.money import scaled
 
 if TYPE_CHECKING:
@@ -37,7 +38,11 @@ _UNKNOWN = (
 
 @click.group()
 def report() -> None:
-    """Reports: sales by day, vendor, tender, resource; outstanding unknowns."""
+    """Reports: sales, outstanding unknowns, line loss, read success, alarms."""
+
+
+for _command in (losses, success, alarms):
+    report.add_command(_command)
 
 
 @report.command()

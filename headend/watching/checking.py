@@ -100,7 +100,7 @@ def _check_day(judging: _Judging) -> int:
     day = date_of(judging.day)
     if day.weekday() == _TUESDAY:
         checks.append(_week)
-    if day.day == 1 + _GRACE_DAYS:
+    if day.day == _GRACE_DAYS:
         checks.append(_month)
     made = _keep(judging.station, _sub_sums, judging)
     for meters in _batches(judging.station):
