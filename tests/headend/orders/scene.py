@@ -49,7 +49,7 @@ class TestTokens:
     def __init__(self, digits: Mapping[str, str] | None = None) -> None:
         self.known = dict(digits or {})
 
-    def digits(self, _connection: Connection, token_ref: str) -> str:
+    def digits(self, connection: Connection, token_ref: str) -> str:
         """See `TokenSource`."""
         if token_ref not in self.known:
             raise TokenGoneError(f"There is no token {token_ref} any more.")
@@ -189,6 +189,11 @@ class Scene:
                 .where(end_devices.c.device_id == self.devices[number].device_id)
                 .values(values)
             )
+
+    def set_all(self, **values: Any) -> None:
+        """The same of all devices."""
+        with self.station.writing() as connection:
+            connection.execute(update(end_devices).values(values))
 
 
 def _area(connection: Connection, area: str) -> int:

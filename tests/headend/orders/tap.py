@@ -9,7 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import update
+
+from headend.registry.tables import links
+
+if TYPE_CHECKING:
+    from tests.headend.orders.scene import Scene
 
 _START: Final = 0x68
 _SHIFT: Final = 0x33
@@ -29,6 +36,9 @@ class Tap:
     at_answer: Callable[[int], None] = lambda _number: None
     """Called when the meter has answered the n-th request, before the worker has it."""
     changes: list[str] = field(default_factory=list)
+    mute_after: str | None = None
+    """After such a change no answer comes back any more."""
+    is_mute: bool = False
     requests: int = 0
     _server: asyncio.Server | None = None
 
@@ -51,6 +61,7 @@ class Tap:
                 self.at_request(self.requests)
                 if change := self._change(request):
                     self.changes.append(change)
+                    self.is_mute |= change == self.mute_after
                 meter_writer.write(request)
         except ConnectionError:
             pass
@@ -62,7 +73,8 @@ class Tap:
     async def _answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while answer := await reader.read(4096):
             self.at_answer(self.requests)
-            writer.write(answer)
+            if not self.is_mute:
+                writer.write(answer)
 
     def _change(self, request: bytes) -> str | None:
         """What of a meter this request changes."""
@@ -76,3 +88,19 @@ class Tap:
             bytes((byte - _SHIFT) & 0xFF for byte in request[start + 10 : start + 14]), "little"
         )
         return "payment" if di in _PAYMENTS else None
+
+
+async def tapped(scene: Scene) -> Tap:
+    """The one line of a scene, through a tap."""
+    url = scene.street.ports[0].url
+    scheme, _, where = url.partition("://")
+    host, _, port = where.rpartition(":")
+    tap = Tap((host, int(port)), is_modbus="modbus" in scheme)
+    through = f"{scheme}://127.0.0.1:{await tap.start()}"
+
+    def reroute() -> None:
+        with scene.station.writing() as connection:
+            connection.execute(update(links).values(url=through))
+
+    await asyncio.to_thread(reroute)
+    return tap

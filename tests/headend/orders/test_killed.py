@@ -16,18 +16,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import update
 
 import headend.talk.ordering_relay
 from headend.orders.values import Order, OrderKind, OrderState
-from headend.registry.tables import end_devices, links
 from headend.station import Station
 from headend.talk.ordering_token import fingerprint_of
 from simulators.contact import Order as Ordered
 from simulators.metering.smart_meter import SmartMeter
 from simulators.street_plan import BusPlan
 from tests.headend.orders.scene import Scene, scene_of
-from tests.headend.orders.tap import Tap
+from tests.headend.orders.tap import Tap, tapped
 from tests.headend.orders.worker import carry
 from tests.headend.running import on_a_loop
 from tests.headend.talk.streets import LISTEN
@@ -127,7 +125,8 @@ def test_an_order_survives_the_death_of_its_worker(
 
 
 async def _kill_everywhere(scene: Scene, case: Case, url: str) -> None:
-    tap = await _tapped(scene, case)
+    tap = await tapped(scene)
+    await asyncio.to_thread(scene.set_all, kind=case.device_kind)
     for number, commit in enumerate(step / 2 + 1 for step in range(2 * _COMMITS)):
         killed = await _killed_and_gone_on(scene, case, tap, url, number, die_at_commit=commit)
         assert killed, f"there is no commit {commit}"
@@ -139,23 +138,6 @@ async def _kill_everywhere(scene: Scene, case: Case, url: str) -> None:
         wire_step += 1
     assert wire_step >= 4, "there is a frame before and one that matters"
     await tap.stop()
-
-
-async def _tapped(scene: Scene, case: Case) -> Tap:
-    """The one line of the scene, through a tap."""
-    url = scene.street.ports[0].url
-    scheme, _, where = url.partition("://")
-    host, _, port = where.rpartition(":")
-    tap = Tap((host, int(port)), is_modbus="modbus" in scheme)
-    tapped = await tap.start()
-
-    def through() -> None:
-        with scene.station.writing() as connection:
-            connection.execute(update(links).values(url=f"{scheme}://127.0.0.1:{tapped}"))
-            connection.execute(update(end_devices).values(kind=case.device_kind))
-
-    await asyncio.to_thread(through)
-    return tap
 
 
 async def _killed_and_gone_on(
