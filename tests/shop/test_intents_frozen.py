@@ -371,6 +371,7 @@ def test_gifts_are_given_as_they_were_decided(counter: Counter) -> None:
             shop.rules.set(CounterRules(free_basic_units=0))
         counter.clock.advance(days=31)
         with counter.open() as shop:
+            assert shop.outstanding() == []  # opening has finished it
             receipt = gift(shop).require_done()
             assert receipt.token == made_by(counter.state)[number - 1]
             assert receipt.issued_at == counter.clock.now - timedelta(days=31)

@@ -256,6 +256,20 @@ class GivingDesk:
 
         return self._once(request, ReceiptKind.FREE_BASIC, now, work)
 
+    def again(
+        self, request: FreeIssueRequest | FreeBasicRequest | ReplacementRequest
+    ) -> VendResult:
+        """Go on with a request whose outcome is unknown.
+
+        Raises:
+            As the request's own method.
+        """
+        if isinstance(request, FreeIssueRequest):
+            return self.free_issue(request)
+        if isinstance(request, FreeBasicRequest):
+            return self.free_basic(request)
+        return self.replacement(request)
+
     def claims(self, since: datetime, until: datetime) -> tuple[ClaimLine, ...]:
         """Units given away, by fund, month and meter (``until`` is exclusive).
 

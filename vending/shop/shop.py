@@ -64,7 +64,13 @@ from vending.shop.meters import (
 from vending.shop.once import Question, question_of, stored_answer
 from vending.shop.payment import PaymentDesk
 from vending.shop.price import Price
-from vending.shop.recovery import key_change_request_of, vend_request_of
+from vending.shop.recovery import (
+    GIFTS,
+    engineering_request_of,
+    gift_request_of,
+    key_change_request_of,
+    vend_request_of,
+)
 from vending.shop.requests import (
     KeyChangeRequest,
     TrialVend,
@@ -590,12 +596,12 @@ class Shop:
             return outstanding(connection)
 
     def recover(self) -> list[VendResult]:
-        """Go on with every sale, redemption and key change whose outcome is unknown.
+        """Go on with every request whose outcome is unknown.
 
         What the module has made is given out, what it has not is made now, under the same id:
         nothing is sold twice.  Also done when a shop is opened.  The results tell which are
-        unknown still; other requests go on when they are asked again (`outstanding`), or are
-        given up (`give_up`).
+        unknown still; gifts and engineering tokens need the permission to make them.  What cannot
+        be finished is asked again later (`outstanding`), or given up (`give_up`).
         """
         with self._house.reading() as connection:
             unknown = outstanding(connection)
@@ -608,6 +614,10 @@ class Shop:
                     results.append(self._change_key(key_change_request_of(each)))
                 elif each.operation == "redeem":
                     results.append(self.vouchers.finish(each))
+                elif each.operation == "engineering":
+                    results.append(self.engineering.issue(engineering_request_of(each)))
+                elif each.operation in GIFTS:
+                    results.append(self.giving.again(gift_request_of(each)))
             except VendingError as fault:
                 log.warning(
                     "recover.failed",
