@@ -168,6 +168,7 @@ class Service:
             self.name,
             limits=self._limits.carrier,
             tell=self._figures.ended,
+            is_present=lambda: self._presence.lost_since is None,
         )
         carrier.handle({kind: _waiting_for_modems(h) for kind, h in self._rooms.handlers.items()})
         if self._ports.figures is not None:

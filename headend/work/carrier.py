@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
@@ -21,6 +22,7 @@ from headend.faults import StoreUnavailableError
 from headend.station import Station
 from headend.work import turns
 from headend.work.durable import DurableWork
+from headend.work.engine import is_with
 from headend.work.faults import LineAwayError
 from headend.work.port import Handler, Job
 from headend.work.turns import Begun, Ended, Turn
@@ -65,12 +67,14 @@ class Carrier:
         *,
         limits: CarrierLimits | None = None,
         tell: Tell | None = None,
+        is_present: Callable[[], bool] = lambda: True,
     ) -> None:
         self._station = station
         self._work = work
         self._worker = worker
         self._limits = limits or CarrierLimits()
         self._tell = tell
+        self._is_present = is_present
         self._handlers: dict[str, Handler] = {}
         # SQLite has one writer at a time: to wait for one's turn here is cheaper than there.
         threads = 1 if station.engine.dialect.name == "sqlite" else _DATABASE_THREADS
@@ -80,6 +84,7 @@ class Carrier:
         self._idle = asyncio.Event()
         self._idle.set()
         self._broken_off = 0
+        self._said_away = -_PAUSE_S_MAX
         self.step_s = 0.0
         """How long a step in the database takes, smoothed."""
 
@@ -132,20 +137,43 @@ class Carrier:
     async def _carry(self, turn: Turn) -> None:
         asking, clock = self._work.asking, self._station.now
         until = time.monotonic() + self._limits.turn_s
-        broken_off = self._broken_off
+        sure = _Sure(self._broken_off)
         await self._hold()
-        if broken_off != self._broken_off:
-            return  # somebody may believe us dead and have given this turn to another worker
-        begun = await self._step(lambda c: turns.begin(c, asking, turn, clock()))
+        begun = await self._turn_step(turn, sure, lambda c: turns.begin(c, asking, turn, clock()))
         while begun is not None:
             how = await self._run(begun)
             keep = not self._work.is_stopping and time.monotonic() < until
             after = partial(
                 turns.go_on, asking=asking, turn=turn, last=begun, how=how, now=clock(), keep=keep
             )
-            begun = await self._step(after)
+            begun = await self._turn_step(turn, sure, after)
             if begun is not None:
                 await self._hold()
+
+    async def _turn_step(
+        self, turn: Turn, sure: _Sure, act: Callable[[Connection], Begun | None]
+    ) -> Begun | None:
+        """A step of a turn; None, too, when another worker has been given the turn.
+
+        After the database was away, others may have believed this worker dead.  Once its lock
+        is its own again nobody does so any more, and DBOS knows who has the turn.
+        """
+        pause_s = _PAUSE_S_FIRST
+        while True:
+            if sure.broken_off != self._broken_off:
+                sure.broken_off = self._broken_off
+                while not self._is_present():
+                    await asyncio.sleep(_PAUSE_S_FIRST)
+                if not await self._off_loop(lambda: is_with(turn.turn, turn.worker)):
+                    log.warning("turn.taken_over", line=turn.line)
+                    return None
+            try:
+                return await self._timed(lambda: self._write(act))
+            except _AWAY as fault:
+                self._say_away(fault)
+                sure.broken_off = -1
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, _PAUSE_S_MAX)
 
     async def _run(self, begun: Begun) -> tuple[Ended, str]:
         """Carry one job out; whatever happens, it ends somehow."""
@@ -198,28 +226,39 @@ class Carrier:
         log.error("job.failed", key=job.key, kind=job.kind, line=job.line, exc_info=fault)
         return Ended.FAILED, str(code)
 
+    def _say_away(self, fault: Exception) -> None:
+        """Once for all lines, which find it out together."""
+        now = time.monotonic()
+        if now - self._said_away >= _PAUSE_S_MAX:
+            self._said_away = now
+            log.warning("database.away", fault=str(fault))
+
     async def _hold(self) -> None:
         """While the database is slow, what is not begun yet waits, for a bounded time."""
         until = time.monotonic() + self._limits.hold_s
         while self.database_is_slow and time.monotonic() < until and not self._work.is_stopping:
             await asyncio.sleep(1)
-            await self._step(lambda _: None)
+            with suppress(*_AWAY):
+                await self._timed(lambda: self._write(lambda _: None))
 
-    async def _step(self, act: Callable[[Connection], T]) -> T:
-        """One write transaction in a thread; while the database is away, it is waited for."""
-        loop = asyncio.get_running_loop()
-        pause_s = _PAUSE_S_FIRST
-        while True:
-            began = time.monotonic()
-            try:
-                return await loop.run_in_executor(self._threads, self._write, act)
-            except _AWAY as fault:
-                log.warning("database.away", fault=str(fault))
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 2, _PAUSE_S_MAX)
-            finally:
-                self.step_s += (time.monotonic() - began - self.step_s) / 8
+    async def _timed(self, act: Callable[[], T]) -> T:
+        began = time.monotonic()
+        try:
+            return await self._off_loop(act)
+        finally:
+            self.step_s += (time.monotonic() - began - self.step_s) / 8
+
+    async def _off_loop(self, act: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, act)
 
     def _write(self, act: Callable[[Connection], T]) -> T:
+        """One write transaction, in a thread."""
         with self._station.writing() as connection:
             return act(connection)
+
+
+@dataclass(slots=True)
+class _Sure:
+    """When it was last sure that a turn is this worker's: after so many times of breaking off."""
+
+    broken_off: int

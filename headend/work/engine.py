@@ -14,6 +14,7 @@ import asyncio
 import logging
 import sqlite3
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -38,6 +39,9 @@ TURN: Final = "line_turn"
 THREADS_MAX: Final = 32
 SQLITE_MIN: Final = (3, 42)
 _ALIVE: Final = ("ENQUEUED", "PENDING", "DELAYED")
+_SAID_AGAIN_S: Final = 30.0
+_SUBJECT: Final = 40
+_SUBJECTS_MAX: Final = 1000
 Carry = Callable[[int, str], Awaitable[None]]
 """Carries the turn of a line out."""
 log = structlog.get_logger("headend.work")
@@ -143,10 +147,24 @@ def queue_turn(
 
 
 class _Forward(logging.Handler):
-    """What DBOS says by `logging`, as events of ours."""
+    """What DBOS says by `logging`, as events of ours.
+
+    While the database is away it says the same at each poll; once in a while is enough.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        log.log(record.levelno, "engine.says", words=record.getMessage().partition("\n")[0])
+        words = record.getMessage().partition("\n")[0]
+        subject, now = words[:_SUBJECT], time.monotonic()
+        if now - self._said.get(subject, -_SAID_AGAIN_S) < _SAID_AGAIN_S:
+            return
+        if len(self._said) >= _SUBJECTS_MAX:
+            self._said.clear()
+        self._said[subject] = now
+        log.log(record.levelno, "engine.says", words=words)
 
 
 def quieten() -> None:
@@ -227,6 +245,14 @@ def turns_begun_by(worker: str) -> list[str]:
             executor_id=worker, status="PENDING", name=TURN, load_input=False, load_output=False
         )
     ]
+
+
+def is_with(turn: str, worker: str) -> bool:
+    """Whether DBOS holds that this worker has the turn in hand.  Not on the event loop."""
+    from dbos import DBOS
+
+    found = DBOS.list_workflows(workflow_ids=[turn], load_input=False, load_output=False)
+    return any(each.status == "PENDING" and each.executor_id == worker for each in found)
 
 
 def turns_over(turns: list[str]) -> set[str]:

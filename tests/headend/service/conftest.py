@@ -37,11 +37,11 @@ class Worker:
 
     def __init__(self, url: str, name: str, *, ports: bool = False, **limits: float) -> None:
         asked = {"url": url, "name": name, "ports": ports, "limits": limits}
-        # its words go to a pipe that the test reads only to explain a failure
+        # its words are shown with METERHOUSE_TEST_LOUD set
         self.process = subprocess.Popen(
             [sys.executable, str(WORKER), json.dumps(asked)],
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=None if "METERHOUSE_TEST_LOUD" in os.environ else subprocess.DEVNULL,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
         self.ports: dict[str, Any] = {}

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import structlog
+
 sys.path.insert(0, str(Path(__file__).parent.parent.parent.parent))
 
 import headend.tables_all
@@ -44,6 +46,8 @@ def asking(lines: Lines, mark: Handler) -> Handler:
 
 def main(asked: dict[str, Any]) -> None:
     """Work until told to stop."""
+    # its words are not read: they must not fill the pipe that its first line comes by
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     engine = open_engine(asked["url"])
     station = Station(engine, ZoneInfo("UTC"), lambda: datetime.now(UTC))
     lines = Lines(station)
