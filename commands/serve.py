@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import platform
 import re
 import sys
 from collections.abc import Callable
@@ -138,13 +140,14 @@ def _service(
     station: Any, credentials: Path | None, name: str | None, ports: Ports, limits: Any
 ) -> Service:
     from commands.serving import rooms
+    from headend.collection.permits import Permits
     from headend.orders.credentials import Credentials
     from headend.service.service import Service
     from headend.talk.lines import Lines
     from headend.work.durable import DurableWork
 
     secrets = Credentials() if credentials is None else Credentials.read(credentials)
-    lines = Lines(station)
+    lines = Lines(station, Permits(station, f"{name or platform.node()}/{os.getpid()}"))
     work = DurableWork(station.engine, station.clock)
     return Service(
         station,

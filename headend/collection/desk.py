@@ -19,6 +19,8 @@ from headend.collection.whom import meters_of, require_named
 from headend.person import Right
 from headend.registry.tables import end_devices, installations, places, service_points
 from headend.station import Station
+from headend.store import readings as store
+from headend.values import Reading
 from headend.work.port import Work
 from storage import audit
 
@@ -163,7 +165,7 @@ class Collection:
             chosen = meters_of(connection, plan, day).subquery()
             return connection.execute(select(func.count()).select_from(chosen)).scalar_one()
 
-    def run_now(self, name: str, work: Work) -> int | None:
+    def run_now(self, name: str, work: Work | None = None) -> int | None:
         """Make a round of a plan at once, besides those that are due; gives its id.
 
         Returns:
@@ -217,13 +219,15 @@ class Collection:
 
     # Rounds
 
-    def read_now(self, numbers: Sequence[str], document: Mapping[str, Any], work: Work) -> int:
+    def read_now(
+        self, numbers: Sequence[str], document: Mapping[str, Any], work: Work | None = None
+    ) -> int:
         """An on-demand round of some meters, which overtakes what is planned; gives its id.
 
         Args:
             numbers: of the meters.
             document: ``what`` of a plan.
-            work: where its jobs are queued.
+            work: where its jobs are queued; None: the next sweep queues them.
 
         Raises:
             PlanError: a number that is not registered, or nothing to read.
@@ -252,7 +256,7 @@ class Collection:
             self._note(connection, "round.demanded", str(made), ",".join(numbers))
         return made
 
-    def chase(self, round_id: int, work: Work) -> int:
+    def chase(self, round_id: int, work: Work | None = None) -> int:
         """A new round of the meters that a round missed (补抄); gives its id.
 
         Raises:
@@ -335,6 +339,23 @@ class Collection:
         )
         with self._station.reading() as connection:
             return [Missing(*row) for row in connection.execute(query)]
+
+    def values_since(
+        self, numbers: Sequence[str], quantities: Sequence[str], since: datetime
+    ) -> list[tuple[str, Reading]]:
+        """The last readings of some meters, as far as they are not older than a moment."""
+        self._station.require(Right.LOOK)
+        found: list[tuple[str, Reading]] = []
+        with self._station.reading() as connection:
+            ids = connection.execute(
+                select(end_devices.c.number, end_devices.c.device_id)
+                .where(end_devices.c.number.in_(list(numbers)))
+                .order_by(end_devices.c.number)
+            ).all()
+            for number, device_id in ids:
+                latest = store.latest(connection, device_id, quantities)
+                found += [(number, each) for each in latest.values() if each.at >= since]
+        return found
 
     # What they share
 

@@ -64,7 +64,7 @@ class NewRound:
 def make_round(
     station: Station,
     connection: Connection,
-    work: Work,
+    work: Work | None,
     new: NewRound,
     meters: Select[Any] | None = None,
 ) -> int | None:
@@ -73,7 +73,7 @@ def make_round(
     Args:
         station: whose clock and zone.
         connection: of the transaction.
-        work: where its jobs are queued.
+        work: where its jobs are queued; None: the next sweep queues them.
         new: what it is.
         meters: (device_id, link_id) of those that it reads; None: those that the plan names on
             the day of its due moment.
@@ -110,7 +110,7 @@ def make_round(
     _add_meters(connection, round_id, chosen, now)
     begin = next_opening(new.plan.windows, max(now, new.due_at), station.zone)
     _add_links(connection, round_id, begin)
-    if begin <= now:
+    if begin <= now and work is not None:
         for link_id in _links_of(connection, round_id):
             queue_link(station, connection, work, round_id, link_id, new.plan, 0)
     end_if_over(connection, round_id, now)

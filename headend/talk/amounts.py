@@ -85,3 +85,18 @@ def _scaled(value: Decimal, unit: str, quantity: str) -> int:
 
 def _ratio(quantity: str, ratio: int) -> int:
     return ratio if is_multiplied(quantity) else 1
+
+
+def in_words(value: int, quantity: str) -> tuple[str, str]:
+    """A kept value as people read it, with its unit: kWh for Wh, the plain unit otherwise."""
+    unit = unit_of(quantity)
+    if unit == "minor":
+        return f"{Decimal(value).scaleb(-_MONEY_DIGITS):f}", ""
+    if is_energy(quantity):
+        return f"{Decimal(value).scaleb(-_PARTS):f}", f"k{unit}"
+    for word, number in states_of(quantity).items():
+        if number == value:
+            return word, ""
+    if is_count(quantity):
+        return str(value), unit
+    return f"{Decimal(value).scaleb(-_PARTS):f}", unit

@@ -45,6 +45,9 @@ class Gate(Protocol):
     async def closed(self, link_id: int) -> None:
         """The connection is not needed any more."""
 
+    async def aclose(self) -> None:
+        """No connection is needed any more."""
+
 
 class OpenGate:
     """Everything is allowed: a box under a desk."""
@@ -53,6 +56,9 @@ class OpenGate:
         """At once."""
 
     async def closed(self, link_id: int) -> None:
+        """Nothing was taken."""
+
+    async def aclose(self) -> None:
         """Nothing was taken."""
 
 
@@ -195,6 +201,7 @@ class Lines:
             self._tidying = None
         for link_id in tuple(self._open):
             await self._close(link_id)
+        await self._gate.aclose()
 
     async def _opened(self, link_id: int) -> OpenLine:
         if self._closed:
