@@ -5,16 +5,15 @@ from __future__ import annotations
 import click
 
 import vending
-from commands.counter import database_option, open_shop, operator_option, terminal_option
+from commands.counter import database_option, open_shop, operator_option
 from commands.output import console, json_option, print_json
-from commands.receipt_output import ReceiptOutput, receipt_options
-from commands.vend.answers import announce, show_result
-from commands.vend.options import id_of, reason_option, request_options
+from commands.vend.asking import Asked, asks_shop
+from commands.vend.options import reason_option
 
 
 @click.group()
 def advise() -> None:
-    """Confirm a sale, or reverse one whose receipt nobody has."""
+    """Confirm a sale or a payment, or reverse one whose receipt nobody has."""
 
 
 @advise.command()
@@ -24,7 +23,7 @@ def advise() -> None:
 @database_option
 @json_option
 def confirm(sale_id: str, client: str, operator: str, database: str, as_json: bool) -> None:
-    """The customer has the token of the sale with the message id SALE."""
+    """The customer has what the sale or payment with the message id SALE gave out."""
     with open_shop(database) as shop:
         receipt = shop.advice.confirm(client, sale_id, operator=operator)
     if as_json:
@@ -37,74 +36,23 @@ def confirm(sale_id: str, client: str, operator: str, database: str, as_json: bo
 @click.argument("sale_id", metavar="SALE")
 @click.option("--sale-client", default="", help="Who sold. [default: --client]")
 @click.option("--reason", default="", help="Why, for receipt and audit trail.")
-@request_options
-@operator_option
-@terminal_option
-@database_option
-@json_option
-@receipt_options
-@click.pass_context
-def reverse(
-    ctx: click.Context,
-    sale_id: str,
-    sale_client: str,
-    reason: str,
-    message_id: str | None,
-    client: str,
-    receipt_output: ReceiptOutput,
-    operator: str,
-    terminal: str,
-    database: str,
-    as_json: bool,
-) -> None:
-    """Undo the sale with the message id SALE, while nobody has its token."""
+@asks_shop
+def reverse(sale_id: str, sale_client: str, reason: str, asked: Asked) -> None:
+    """Undo the sale or payment with the message id SALE, while nobody has its receipt."""
     request = vending.ReversalRequest(
-        client, id_of(message_id), sale_id, sale_client, reason, operator, terminal
+        sale_message_id=sale_id, sale_client=sale_client, reason=reason, **asked.who()
     )
-    with open_shop(database) as shop:
-        announce(request.message_id)
-        undone = shop.advice.reverse(request)
-        ctx.exit(
-            show_result(
-                shop, undone, as_json=as_json, receipt_output=receipt_output, operator=operator
-            )
-        )
+    asked.answer(lambda shop: shop.advice.reverse(request))
 
 
 @click.command()
 @click.argument("receipt_no", metavar="RECEIPT", type=int)
 @reason_option
-@request_options
-@operator_option
-@terminal_option
-@database_option
-@json_option
-@receipt_options
-@click.pass_context
-def refund(
-    ctx: click.Context,
-    receipt_no: int,
-    reason: str,
-    message_id: str | None,
-    client: str,
-    receipt_output: ReceiptOutput,
-    operator: str,
-    terminal: str,
-    database: str,
-    as_json: bool,
-) -> None:
+@asks_shop
+def refund(receipt_no: int, reason: str, asked: Asked) -> None:
     """Give the money of RECEIPT back; its token stays valid.  Takes two people."""
-    request = vending.RefundRequest(
-        client, id_of(message_id), receipt_no, reason, operator, terminal
-    )
-    with open_shop(database) as shop:
-        announce(request.message_id)
-        undone = shop.advice.refund(request)
-        ctx.exit(
-            show_result(
-                shop, undone, as_json=as_json, receipt_output=receipt_output, operator=operator
-            )
-        )
+    request = vending.RefundRequest(receipt_no=receipt_no, reason=reason, **asked.who())
+    asked.answer(lambda shop: shop.advice.refund(request))
 
 
 @click.command(name="confirm-key")

@@ -8,11 +8,10 @@ import click
 from rich.table import Table
 
 import vending
-from commands.counter import database_option, open_shop, operator_option, terminal_option
+from commands.counter import database_option, open_shop
 from commands.output import console, json_option, print_json
-from commands.receipt_output import ReceiptOutput, receipt_options
-from commands.vend.answers import announce, show_result
-from commands.vend.options import id_of, reason_option, request_options
+from commands.vend.asking import Asked, asks_shop
+from commands.vend.options import reason_option
 from commands.vend.sell import parse_units
 from commands.vend.statement import day_of
 from vending.shop.money import scaled
@@ -22,73 +21,25 @@ from vending.shop.money import scaled
 @click.argument("meter")
 @click.argument("units")
 @reason_option
-@request_options
-@operator_option
-@terminal_option
-@database_option
-@json_option
-@receipt_options
-@click.pass_context
-def free_issue(
-    ctx: click.Context,
-    meter: str,
-    units: str,
-    reason: str,
-    message_id: str | None,
-    client: str,
-    receipt_output: ReceiptOutput,
-    operator: str,
-    terminal: str,
-    database: str,
-    as_json: bool,
-) -> None:
+@asks_shop
+def free_issue(meter: str, units: str, reason: str, asked: Asked) -> None:
     """Give UNITS (kWh, m3 or minutes) to METER for nothing.
 
     Above the counter's limit it takes two people: `meterhouse approval request`.
     """
     request = vending.FreeIssueRequest(
-        client, id_of(message_id), meter, parse_units(units), reason, operator, terminal
+        meter=meter, units=parse_units(units), reason=reason, **asked.who()
     )
-    with open_shop(database, keys_now=True) as shop:
-        announce(request.message_id)
-        given = shop.giving.free_issue(request)
-        ctx.exit(
-            show_result(
-                shop, given, as_json=as_json, receipt_output=receipt_output, operator=operator
-            )
-        )
+    asked.answer(lambda shop: shop.giving.free_issue(request), keys_now=True)
 
 
 @click.command(name="free-basic")
 @click.argument("meter")
-@request_options
-@operator_option
-@terminal_option
-@database_option
-@json_option
-@receipt_options
-@click.pass_context
-def free_basic(
-    ctx: click.Context,
-    meter: str,
-    message_id: str | None,
-    client: str,
-    receipt_output: ReceiptOutput,
-    operator: str,
-    terminal: str,
-    database: str,
-    as_json: bool,
-) -> None:
+@asks_shop
+def free_basic(meter: str, asked: Asked) -> None:
     """Give METER the free units of this month, if they are due."""
-    request = vending.FreeBasicRequest(client, id_of(message_id), meter, operator, terminal)
-    with open_shop(database, keys_now=True) as shop:
-        announce(request.message_id)
-        given = shop.giving.free_basic(request)
-        ctx.exit(
-            show_result(
-                shop, given, as_json=as_json, receipt_output=receipt_output, operator=operator
-            )
-        )
+    request = vending.FreeBasicRequest(meter=meter, **asked.who())
+    asked.answer(lambda shop: shop.giving.free_basic(request), keys_now=True)
 
 
 @click.command()
@@ -96,49 +47,16 @@ def free_basic(
 @click.argument("old_meter")
 @click.argument("units")
 @reason_option
-@request_options
-@operator_option
-@terminal_option
-@database_option
-@json_option
-@receipt_options
-@click.pass_context
-def replacement(
-    ctx: click.Context,
-    meter: str,
-    old_meter: str,
-    units: str,
-    reason: str,
-    message_id: str | None,
-    client: str,
-    receipt_output: ReceiptOutput,
-    operator: str,
-    terminal: str,
-    database: str,
-    as_json: bool,
-) -> None:
+@asks_shop
+def replacement(meter: str, old_meter: str, units: str, reason: str, asked: Asked) -> None:
     """Give METER the UNITS that were left in the exchanged OLD_METER.
 
     Above the counter's limit it takes two people: `meterhouse approval request`.
     """
     request = vending.ReplacementRequest(
-        client,
-        id_of(message_id),
-        meter,
-        old_meter,
-        parse_units(units),
-        reason,
-        operator,
-        terminal,
+        meter=meter, old_meter=old_meter, units=parse_units(units), reason=reason, **asked.who()
     )
-    with open_shop(database, keys_now=True) as shop:
-        announce(request.message_id)
-        given = shop.giving.replacement(request)
-        ctx.exit(
-            show_result(
-                shop, given, as_json=as_json, receipt_output=receipt_output, operator=operator
-            )
-        )
+    asked.answer(lambda shop: shop.giving.replacement(request), keys_now=True)
 
 
 @click.command()
