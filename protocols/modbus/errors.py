@@ -57,104 +57,101 @@ class ModbusRefusal(RemoteProtocolError):  # noqa: N818  (an answer more than an
     code: ClassVar[str] = "modbus_refusal"
     exception_code: ClassVar[int] = 0
     """The standard's number; 0 here, where the class stands for any."""
+    says: ClassVar[str] = ""
+    """What the unit says with it, for a message that begins with the unit."""
     leaves_doubt: ClassVar[bool] = False
     """Whether a write that was answered so may have been carried out all the same."""
 
+    def __init_subclass__(
+        cls, *, exception_code: int = 0, says: str = "", leaves_doubt: bool = False
+    ) -> None:
+        cls.exception_code, cls.says, cls.leaves_doubt = exception_code, says, leaves_doubt
 
-class IllegalFunctionError(ModbusRefusal):
-    """01: the meter does not know the function."""
+
+class IllegalFunctionError(ModbusRefusal, exception_code=0x01, says="does not know this function"):
+    """The meter does not know the function."""
 
     code: ClassVar[str] = "modbus_illegal_function"
-    exception_code: ClassVar[int] = 1
 
 
-class IllegalDataAddressError(ModbusRefusal):
-    """02: no such register, or the range runs past the last one."""
+class IllegalDataAddressError(
+    ModbusRefusal,
+    exception_code=0x02,
+    says="has no such register, or not so many in one request",
+):
+    """No such register, or the range runs past the last one."""
 
     code: ClassVar[str] = "modbus_illegal_data_address"
-    exception_code: ClassVar[int] = 2
 
 
-class IllegalDataValueError(ModbusRefusal):
-    """03: the value or the length of the request is not allowed."""
+class IllegalDataValueError(
+    ModbusRefusal, exception_code=0x03, says="does not allow this value or length"
+):
+    """The value or the length of the request is not allowed."""
 
     code: ClassVar[str] = "modbus_illegal_data_value"
-    exception_code: ClassVar[int] = 3
 
 
-class ServerDeviceFailureError(ModbusRefusal):
-    """04: an unrecoverable fault while the meter was doing it."""
+class ServerDeviceFailureError(
+    ModbusRefusal, exception_code=0x04, says="failed while doing it", leaves_doubt=True
+):
+    """An unrecoverable fault while the meter was doing it."""
 
     code: ClassVar[str] = "modbus_server_device_failure"
-    exception_code: ClassVar[int] = 4
-    leaves_doubt: ClassVar[bool] = True
 
 
-class AcknowledgeError(ModbusRefusal):
-    """05: begun, and it takes longer than an answer may."""
+class AcknowledgeError(
+    ModbusRefusal, exception_code=0x05, says="has begun and needs longer", leaves_doubt=True
+):
+    """Begun, and it takes longer than an answer may."""
 
     code: ClassVar[str] = "modbus_acknowledge"
-    exception_code: ClassVar[int] = 5
-    leaves_doubt: ClassVar[bool] = True
 
 
-class ServerDeviceBusyError(ModbusRefusal):
-    """06: busy with another command; ask again later."""
+class ServerDeviceBusyError(ModbusRefusal, exception_code=0x06, says="is busy, ask again later"):
+    """Busy with another command; ask again later."""
 
     code: ClassVar[str] = "modbus_server_device_busy"
-    exception_code: ClassVar[int] = 6
 
 
-class NegativeAcknowledgeError(ModbusRefusal):
-    """07: the meter cannot do it."""
+class NegativeAcknowledgeError(ModbusRefusal, exception_code=0x07, says="cannot do it"):
+    """The meter cannot do it."""
 
     code: ClassVar[str] = "modbus_negative_acknowledge"
-    exception_code: ClassVar[int] = 7
 
 
-class MemoryParityError(ModbusRefusal):
-    """08: the meter found its extended memory damaged."""
+class MemoryParityError(
+    ModbusRefusal, exception_code=0x08, says="found its memory damaged", leaves_doubt=True
+):
+    """The meter found its extended memory damaged."""
 
     code: ClassVar[str] = "modbus_memory_parity"
-    exception_code: ClassVar[int] = 8
-    leaves_doubt: ClassVar[bool] = True
 
 
-class GatewayPathUnavailableError(ModbusRefusal):
-    """0A: the gateway has no path to the line, or is overloaded."""
+class GatewayPathUnavailableError(
+    ModbusRefusal, exception_code=0x0A, says="cannot be reached by the gateway"
+):
+    """The gateway has no path to the line, or is overloaded."""
 
     code: ClassVar[str] = "modbus_gateway_path_unavailable"
-    exception_code: ClassVar[int] = 0x0A
 
 
-class GatewayTargetFailedError(ModbusRefusal):
-    """0B: the meter behind the gateway did not answer."""
+class GatewayTargetFailedError(
+    ModbusRefusal, exception_code=0x0B, says="did not answer the gateway", leaves_doubt=True
+):
+    """The meter behind the gateway did not answer."""
 
     code: ClassVar[str] = "modbus_gateway_target_failed"
-    exception_code: ClassVar[int] = 0x0B
-    leaves_doubt: ClassVar[bool] = True
 
 
-class UnknownRefusal(ModbusRefusal):
+class UnknownRefusal(ModbusRefusal, leaves_doubt=True):
     """An exception code that the standard does not have; see the message."""
 
     code: ClassVar[str] = "modbus_unknown_refusal"
-    leaves_doubt: ClassVar[bool] = True
 
 
-_TEXTS: Final[dict[type[ModbusRefusal], str]] = {
-    IllegalFunctionError: "does not know this function (exception 01)",
-    IllegalDataAddressError: "has no such register, or not so many in one request (exception 02)",
-    IllegalDataValueError: "does not allow this value or length (exception 03)",
-    ServerDeviceFailureError: "failed while doing it (exception 04)",
-    AcknowledgeError: "has begun and needs longer (exception 05)",
-    ServerDeviceBusyError: "is busy, ask again later (exception 06)",
-    NegativeAcknowledgeError: "cannot do it (exception 07)",
-    MemoryParityError: "found its memory damaged (exception 08)",
-    GatewayPathUnavailableError: "cannot be reached by the gateway (exception 0A)",
-    GatewayTargetFailedError: "did not answer the gateway (exception 0B)",
-}
-_BY_CODE: Final = {refusal.exception_code: refusal for refusal in _TEXTS}
+_BY_CODE: Final = {each.exception_code: each for each in ModbusRefusal.__subclasses__()}
+"""Where 0 is `UnknownRefusal`: no server answers with exception 00."""
 
 
 def refusal(exception_code: int, unit: int, asked: str) -> ModbusRefusal:
@@ -165,10 +162,10 @@ def refusal(exception_code: int, unit: int, asked: str) -> ModbusRefusal:
         unit: who answered.
         asked: what was asked, for the message: ``"read 2 holding registers at 0x0000"``.
     """
-    found = _BY_CODE.get(exception_code)
-    if found is None:
-        return UnknownRefusal(
+    found = _BY_CODE.get(exception_code, UnknownRefusal)
+    if found is UnknownRefusal:
+        return found(
             f"Unit {unit} refused to {asked}: exception {exception_code:02X}, which the standard "
             "does not have; see the maker's manual."
         )
-    return found(f"Unit {unit} {_TEXTS[found]}: {asked}.")
+    return found(f"Unit {unit} {found.says} (exception {exception_code:02X}): {asked}.")
