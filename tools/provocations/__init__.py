@@ -6,7 +6,8 @@ that holds it.  `tools.errors_page` takes its example messages from here, and
 ``tests/people/test_every_refusal.py`` runs each of them.
 
 A new fault class gets its provocation in the module of its subject; modules are found by
-themselves.
+themselves.  One without is expected by a test of its subject, by class or by code
+(`tools.asserted_codes`): to be named in a test file is not enough.
 """
 
 from __future__ import annotations

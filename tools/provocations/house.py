@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from sqlalchemy import update
+
 from tools.provocations import provokes
 from tools.provocations.scene import CLERK, Scene
+from vending import VendResult
 from vending.cash.reckoning import Count
+from vending.cash.tables import terminals
 from vending.people.credentials import ApiKey, Password
 
 
@@ -15,6 +19,20 @@ def _(scene: Scene) -> None:
     chief.people.add_operator(other.name, other.password, ["clerk"])
     opened = scene.open(CLERK).shifts.open(terminal="till-1")
     scene.open(other).shifts.count(opened.batch_id, Count({"cash": 0}))
+
+
+@provokes("terminal_blocked")
+def _(scene: Scene) -> VendResult:
+    scene.meter()
+    scene.shop.vendors.add_terminal("till-1")
+    with scene.shop._house.writing() as connection:
+        connection.execute(update(terminals).values(blocked="reported stolen"))
+    return scene.sell(terminal="till-1")
+
+
+@provokes("campaign_empty")
+def _(scene: Scene) -> None:
+    scene.shop.campaigns.prepare("roll", {"sgc": "123457", "krn": 1}, {"krn": 1}, "roll-over")
 
 
 @provokes("unknown_debt")
