@@ -44,6 +44,8 @@ _VOLTAGES: Final = ("voltage_l1", "voltage_l2", "voltage_l3")
 _VOLTAGE_WITHIN: Final = timedelta(days=3)
 _TARIFFS: Final = tuple(f"energy_import_t{number}" for number in range(1, 9))
 _REACTIVE: Final = ("reactive_energy_import_total", "reactive_energy_export_total")
+_OVERLAP: Final = timedelta(minutes=10)
+"""Rows may be committed later than they say; looked at twice they are found once."""
 _CHECKED: Final = "checked"
 _CLOCKS: Final = "clocks"
 _EVENTS: Final = "events"
@@ -177,7 +179,10 @@ def _zero_use(connection: Connection, judging: _Judging, meters: Sequence[_Meter
         flag = zero_use(days[meter.point_id], volts.get(meter.device_id), own)
         if flag is not None:
             run = zero_run(days[meter.point_id], own["zero_use_wh"])
-            since, end = judging.span(last - run + 1, last)
+            begin = last - run + 1
+            if run == _RUN_DAYS:  # its beginning is not known any more: told anew now and then
+                begin -= begin % _RUN_DAYS
+            since, end = judging.span(begin, last)
             found.append(Found(flag, since, end, device_id=meter.device_id))
     return _not_open(connection, found)
 
@@ -342,7 +347,7 @@ def _check_clocks(station: Station, limits: Limits) -> int:
     now = station.now()
     with station.reading() as connection:
         since = mark(connection, _CLOCKS) or now - timedelta(days=1)
-        rows = clock_offsets_between(connection, since, now, limits["clock_drift_s"])
+        rows = clock_offsets_between(connection, since - _OVERLAP, now, limits["clock_drift_s"])
         found = []
         for device, at, offset in rows:
             flag = clock_drift(offset, limits)
@@ -356,30 +361,27 @@ def _check_clocks(station: Station, limits: Limits) -> int:
 
 
 def _check_events(station: Station) -> int:
-    """Events that came since the last look, whenever they happened."""
+    """Events that came since the last look, whenever they happened; one finding for a day."""
     now = station.now()
     with station.reading() as connection:
         since = mark(connection, _EVENTS) or now - timedelta(days=3)
         rows = connection.execute(
-            select(
-                meter_events.c.device_id,
-                meter_events.c.kind,
-                func.min(meter_events.c.began_at),
-                func.max(meter_events.c.began_at),
-                func.count(),
-            )
-            .where(
-                meter_events.c.seen_at >= since,
+            select(meter_events.c.device_id, meter_events.c.kind, meter_events.c.began_at).where(
+                meter_events.c.seen_at >= since - _OVERLAP,
                 meter_events.c.seen_at < now,
                 meter_events.c.kind.in_(list(TAMPER_EVENTS)),
             )
-            .group_by(meter_events.c.device_id, meter_events.c.kind)
         )
-        found = []
-        for device, kind, first, last, count in rows:
-            flag = tamper_event(kind, count)
-            if flag is not None:
-                found.append(Found(flag, first, last + timedelta(seconds=1), device_id=device))
+        counts: dict[tuple[int, str, int], int] = {}
+        for device, kind, at in rows:
+            key = (device, kind, day_of(station.zone, at))
+            counts[key] = counts.get(key, 0) + 1
+    found = []
+    for (device, kind, day), count in counts.items():
+        flag = tamper_event(kind, count)
+        if flag is not None:
+            begin, end = midnight(station.zone, day), midnight(station.zone, day + 1)
+            found.append(Found(flag, begin, end, device_id=device))
     with station.writing() as connection:
         made = keep_findings(connection, found, now)
     set_mark(station, _EVENTS, now)
