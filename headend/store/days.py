@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -24,9 +25,11 @@ from headend.store.packed import (
     Merged,
     Qualities,
     Values,
+    day_of,
     empty,
     merge,
     pack,
+    start_of,
     unpack,
 )
 from headend.values import Quality, Source
@@ -56,7 +59,7 @@ def put_in_days(connection: Connection, arrivals: Arrivals) -> Kept:
     return kept
 
 
-def hold_devices(connection: Connection, device_ids: NDArray[np.int64]) -> None:
+def hold_devices(connection: Connection, device_ids: Sequence[int] | NDArray[np.int64]) -> None:
     """Keep other writers off the days of devices until the transaction ends."""
     if connection.dialect.name == "postgresql":
         bulk.execute(
@@ -262,3 +265,32 @@ def _write_on_sqlite(
 
 def _columns(keys: Sequence[DayKey]) -> list[list[int]]:
     return [list(column) for column in zip(*keys, strict=True)]
+
+
+def replace_value(
+    connection: Connection,
+    device_id: int,
+    quantity_id: int,
+    start: datetime,
+    interval_min: int,
+    value: int,
+    quality: Quality,
+) -> bool:
+    """Put a value in the place of another, where a person has said so.
+
+    The device is held (`hold_devices`).
+
+    Returns:
+        Whether the day is packed and in the database; else nothing was done.
+    """
+    day = day_of(start)
+    key = day, device_id, quantity_id, interval_min
+    stored = stored_days(connection, [key])
+    if key not in stored:
+        return False
+    values, qualities = unpack(*stored[key])
+    slot = (start - start_of(day)) // timedelta(minutes=interval_min)
+    values[slot], qualities[slot] = value, quality
+    opened = _Days([key], values[None, :], qualities[None, :], np.ones(1, bool))
+    _write(connection, opened, np.ones(1, bool))
+    return True
