@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from commands import lines
+from commands import callers, lines
 from commands.output import (
     EXIT_CHECK_FAILED,
     console,
@@ -45,6 +45,7 @@ def link() -> None:
 
 for _command in (lines.add, lines.list_, lines.change, lines.suspend, lines.resume, lines.network):
     link.add_command(_command)
+link.add_command(callers.callers)
 
 
 @link.command("doctor")
