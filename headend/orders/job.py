@@ -32,7 +32,7 @@ from headend.orders.queueing import ORDER_ID
 from headend.orders.rules import Rules, words_of
 from headend.orders.says import canonical
 from headend.orders.tokens import earlier_part_missing
-from headend.orders.values import DISCONNECTS, Order, OrderKind, OrderState
+from headend.orders.values import Order, OrderKind, OrderState
 from headend.person import SERVICE
 from headend.station import Station
 from headend.talk.device import Device, load_device
@@ -60,6 +60,14 @@ _STATES: Final = {
     Outcome.FAILED: OrderState.FAILED,
     Outcome.UNKNOWN: OrderState.UNKNOWN,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """When the rules let an order go, and of a disconnect until when they do."""
+
+    now: datetime
+    closes_at: datetime | None
 
 
 def handler(
@@ -143,7 +151,7 @@ class Carrier:
     def _talk(self, connection: Connection, order: Order, device: Device) -> Talk | None:
         """What is needed to give the order; None when it has ended or waits instead."""
         order = find_order(connection, order.order_id, lock=True)
-        if order.state is not OrderState.QUEUED or not self._may_begin(connection, order):
+        if order.state is not OrderState.QUEUED or self._may_begin(connection, order) is None:
             return None
         try:
             command = self._command(connection, order)
@@ -153,24 +161,23 @@ class Carrier:
             return None
         return Talk(self.lines, device, command, credential, self.purchases)
 
-    def _may_begin(self, connection: Connection, order: Order) -> bool:
-        """Whether the order's time is now; if not, it is put off or ended here."""
-        now = self.station.now()
-        if now >= order.expires_at:
+    def _may_begin(self, connection: Connection, order: Order) -> _Moment | None:
+        """The moment, if the order's time is now; if not, it is put off or ended here."""
+        rules = Rules(self.station, connection)
+        if rules.now >= order.expires_at:
             words = "Its time was over before it could be sent."
             self._end(connection, order, OrderState.EXPIRED, words)
-            return False
-        rules = Rules(self.station, connection)
+            return None
         try:
             verdict = rules.judge(
                 order.kind, order.device_id, order.says, outside_window=order.outside_window
             )
         except OrderError as fault:
             self._end(connection, order, OrderState.CANCELLED, words_of(fault))
-            return False
-        if verdict.due_at > now:
+            return None
+        if verdict.waits_for:
             self._put_off(connection, order, verdict.due_at, f"Waits for {verdict.waits_for}.")
-            return False
+            return None
         if order.kind is OrderKind.SET_CLOCK and rules.clock_set_today(
             order.device_id, order.order_id
         ):
@@ -180,11 +187,11 @@ class Carrier:
                 OrderState.CANCELLED,
                 "This clock was corrected today already, and meters take one correction a day.",
             )
-            return False
+            return None
         if order.token_ref is not None and (words := earlier_part_missing(connection, order)):
             self._end(connection, order, OrderState.CANCELLED, words)
-            return False
-        return True
+            return None
+        return _Moment(rules.now, verdict.closes_at)
 
     def _command(self, connection: Connection, order: Order) -> Command:
         digits = None
@@ -204,12 +211,11 @@ class Carrier:
         What comes before this commit has sent nothing; what comes after it is settled by reading.
         """
         order = find_order(connection, order.order_id, lock=True)
-        if order.state is not OrderState.QUEUED or not self._may_begin(connection, order):
+        if order.state is not OrderState.QUEUED:
             return None
-        now = self.station.now()
-        closes: datetime | None = None
-        if order.kind in DISCONNECTS:
-            closes = Rules(self.station, connection).calendar.closing(now)
+        moment = self._may_begin(connection, order)
+        if moment is None:
+            return None
         move(
             connection,
             self.station,
@@ -217,10 +223,10 @@ class Carrier:
             OrderState.SENDING,
             "sending",
             tries=order.tries + 1,
-            sending_at=now,
-            allowed_until=closes,
+            sending_at=moment.now,
+            allowed_until=moment.closes_at,
             evidence=canonical(ready.evidence),
-            due_at=now + timedelta(seconds=_SENDING_S),
+            due_at=moment.now + timedelta(seconds=_SENDING_S),
         )
         return find_order(connection, order.order_id)
 
