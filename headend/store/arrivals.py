@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headend.faults import EntryError
-from headend.store.packed import DAY_MIN, INT32_MAX, INT32_MIN, day_of, start_of
+from headend.store.packed import INT32_MAX, INT32_MIN, day_of, start_of
 from headend.values import IntervalValue, Quality
 
 NAMES: Final = ("device_id", "day", "value", "quantity_id", "interval_min", "slot", "quality")
@@ -56,7 +56,8 @@ class Arrivals:
         Raises:
             EntryError: see `add_intervals`.
         """
-        return cls.of_rows([_row(value, quantities) for value in given])
+        places: dict[tuple[datetime, int], tuple[int, int]] = {}
+        return cls.of_rows([_row(value, quantities, places) for value in given])
 
     def __len__(self) -> int:
         return len(self.value)
@@ -111,21 +112,15 @@ def _numbered(columns: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
     return np.cumsum(changes)
 
 
-def _row(value: IntervalValue, quantities: dict[str, int]) -> tuple[int, ...]:
-    if value.start.tzinfo is None:
-        raise EntryError(f"The time {value.start} of a value has no zone; nothing was kept.")
-    if value.interval_min not in _LENGTHS:
-        raise EntryError(
-            f"An interval of {value.interval_min} minutes does not divide an hour; nothing was "
-            "kept."
-        )
-    day = day_of(value.start)
-    slot, rest = divmod(value.start - start_of(day), value.interval_min * _MINUTE)
-    if rest:
-        raise EntryError(
-            f"{value.start.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC is not where an interval of "
-            f"{value.interval_min} minutes begins; nothing was kept."
-        )
+def _row(
+    value: IntervalValue,
+    quantities: dict[str, int],
+    places: dict[tuple[datetime, int], tuple[int, int]],
+) -> tuple[int, ...]:
+    place = value.start, value.interval_min
+    found = places.get(place)  # many meters give the same intervals
+    if found is None:
+        found = places[place] = _place(*place)
     if type(value.value) is not int or not INT32_MIN <= value.value <= INT32_MAX:
         raise EntryError(
             f"The value {value.value!r} of {value.quantity} is no whole number of 32 bits; "
@@ -136,13 +131,30 @@ def _row(value: IntervalValue, quantities: dict[str, int]) -> tuple[int, ...]:
             f"An interval of {value.quantity} is said to be missing: leave it out; nothing was "
             "kept."
         )
-    assert slot * value.interval_min < DAY_MIN
     return (
         value.device_id,
-        day,
+        found[0],
         value.value,
         quantities[value.quantity],
         value.interval_min,
-        slot,
-        int(value.quality),
+        found[1],
+        value.quality,
     )
+
+
+def _place(start: datetime, interval_min: int) -> tuple[int, int]:
+    """The day and the slot of an interval."""
+    if start.tzinfo is None:
+        raise EntryError(f"The time {start} of a value has no zone; nothing was kept.")
+    if interval_min not in _LENGTHS:
+        raise EntryError(
+            f"An interval of {interval_min} minutes does not divide an hour; nothing was kept."
+        )
+    day = day_of(start)
+    slot, rest = divmod(start - start_of(day), interval_min * _MINUTE)
+    if rest:
+        raise EntryError(
+            f"{start.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC is not where an interval of "
+            f"{interval_min} minutes begins; nothing was kept."
+        )
+    return day, slot

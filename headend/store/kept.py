@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection
 
 from headend.faults import EntryError, NotRegisteredError
-from headend.registry.tables import end_devices
 from headend.store import bulk
 from headend.store.packed import EPOCH
 from headend.values import Source
-from storage.prepared import Prepared
 
 SOURCES: Final = {
     Source.REGISTER: 1,
@@ -28,9 +27,8 @@ SOURCE_OF: Final = {number: source for source, number in SOURCES.items()}
 INT64_MAX: Final = 2**63 - 1
 
 _MICROSECOND: Final = timedelta(microseconds=1)
-_DEVICE: Final = Prepared(
-    select(end_devices.c.device_id).where(end_devices.c.device_id == bindparam("device_id"))
-)
+_IDS_ON_POSTGRESQL: Final = "unnest(%s::bigint[]) AS id"
+_IDS_ON_SQLITE: Final = "(SELECT value AS id FROM json_each(?))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +52,16 @@ def require_devices(connection: Connection, device_ids: Iterable[int]) -> None:
         NotRegisteredError: names one of them.
     """
     wanted = sorted(set(device_ids))
-    if connection.dialect.name == "postgresql":
-        unknown = bulk.rows(
-            connection,
-            "SELECT id FROM unnest(%s::bigint[]) AS id "
-            "WHERE NOT EXISTS (SELECT 1 FROM end_devices WHERE device_id = id) LIMIT 1",
-            (wanted,),
-        )
-        missing = [row[0] for row in unknown]
-    else:
-        missing = [
-            device_id
-            for device_id in wanted
-            if _DEVICE.first(connection, {"device_id": device_id}) is None
-        ]
+    is_sqlite = connection.dialect.name == "sqlite"
+    missing = bulk.rows(
+        connection,
+        f"SELECT id FROM {_IDS_ON_SQLITE if is_sqlite else _IDS_ON_POSTGRESQL} "
+        "WHERE NOT EXISTS (SELECT 1 FROM end_devices WHERE device_id = id) LIMIT 1",
+        (json.dumps(wanted) if is_sqlite else wanted,),
+    )
     if missing:
         raise NotRegisteredError(
-            f"There is no device {missing[0]}: register the meter before its values are kept."
+            f"There is no device {missing[0][0]}: register the meter before its values are kept."
         )
 
 

@@ -220,8 +220,9 @@ _Others = list[tuple[_Row, tuple[int, int]]]
 def _keep_on_sqlite(connection: Connection, rows: Sequence[_Row]) -> tuple[int, _Others]:
     as_text = readings.c.at.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
     assert as_text is not None
+    texts = {moment: as_text(moment) for moment in {row[1] for row in rows}}
     new = bulk.execute_each(
-        connection, _SQLITE_INSERT, [(row[0], as_text(row[1]), *row[2:]) for row in rows]
+        connection, _SQLITE_INSERT, [(row[0], texts[row[1]], *row[2:]) for row in rows]
     )
     if new == len(rows):
         return new, []
