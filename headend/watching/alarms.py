@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, insert, select, update
+from sqlalchemy import Connection, Select, case, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
 from headend.faults import EntryError
@@ -167,6 +167,30 @@ def open_subjects(connection: Connection, kind: str) -> set[str]:
         select(alarms.c.subject).where(alarms.c.kind == kind, alarms.c.closed_at.is_(None))
     )
     return {row.subject for row in rows}
+
+
+def open_alarm_counts(connection: Connection) -> tuple[dict[Severity, int], int]:
+    """How many alarms are open, by severity, and how many of all nobody has acknowledged."""
+    rows = connection.execute(
+        select(alarms.c.severity, func.count(), func.count(alarms.c.acknowledged_at))
+        .where(alarms.c.closed_at.is_(None))
+        .group_by(alarms.c.severity)
+    ).all()
+    found = {Severity(severity): count for severity, count, _ in rows}
+    unacknowledged = sum(count - taken for _, count, taken in rows)
+    return {severity: found.get(severity, 0) for severity in Severity}, unacknowledged
+
+
+def worst_open_alarms(connection: Connection, limit: int) -> list[Alarm]:
+    """Open alarms, the worst and newest first."""
+    rank = case(*((alarms.c.severity == each.value, at) for each, at in _RANK.items()))
+    rows = connection.execute(
+        _shown()
+        .where(alarms.c.closed_at.is_(None))
+        .order_by(rank.desc(), alarms.c.last_at.desc())
+        .limit(limit)
+    )
+    return [_alarm(row) for row in rows]
 
 
 def write_history(

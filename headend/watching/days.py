@@ -96,6 +96,7 @@ class _Span:
         self.limits: Final = limits
         self.midnights: Final = [midnight(station.zone, day) for day in range(first, last + 2)]
         self.tolerance: Final = timedelta(minutes=limits["midnight_tolerance_min"])
+        self.joined: Final = timedelta(minutes=limits["midnight_joined_min"])
 
     def bounds(self, day: int) -> tuple[datetime, datetime]:
         """The first moment of a day, and that of the next."""
@@ -252,7 +253,7 @@ def _batch(
     )
     offset = first - span.first
     moments = span.midnights[offset:]
-    at = registers_at(connection, devices, (IMPORT, EXPORT), moments, span.tolerance)
+    at = registers_at(connection, devices, (IMPORT, EXPORT), moments, span.tolerance, span.joined)
     registers = {(device, name, place + offset): each for (device, name, place), each in at.items()}
     rows: list[PointDay] = []
     found: list[Found] = []

@@ -28,6 +28,7 @@ from headend.watching.limits import limits_in_force
 from headend.watching.tables import outage_meters, outages
 
 SPANS_H: Final = (1, 24, 72)
+LINK_DEAD: Final = "link_dead"
 METER_SILENT: Final = "meter_silent"
 SUCCESS_LOW: Final = "success_low"
 
@@ -97,9 +98,15 @@ def watch_health(station: Station) -> int:
         areas_of_day = _of_day(connection, By.AREA, since, now)
         silent = _silent(connection, since, now, limits["meter_silent_asked_least"])
     least, percent = limits["success_asked_least"], limits["success_least_percent"]
-    dead = {link for link, (_, asked, answered) in links_of_day.items() if asked and not answered}
     changed = 0
     with station.writing() as connection:
+        # whose line has an alarm of its own needs none
+        dead = {int(subject.split()[1]) for subject in open_subjects(connection, LINK_DEAD)}
+        dead |= {
+            link
+            for link, (_, asked, answered) in links_of_day.items()
+            if asked >= least and not answered
+        }
         excused = _excused(connection)
         speechless = {
             device: number

@@ -20,12 +20,12 @@ from headend.watching.alarms import (
     subject_of,
 )
 from headend.watching.contacts import answered_before, last_contacts, lines_between
+from headend.watching.health import LINK_DEAD
 from headend.watching.limits import Limits, limits_in_force
 from headend.watching.outages import Asked, Dark, judge_silence
 from headend.watching.tables import outage_meters, outages
 
 OUTAGE: Final = "outage"
-LINK_DEAD: Final = "link_dead"
 _WINDOW: Final = timedelta(hours=1)
 """Before the present hour: who was asked since then is judged."""
 _ANSWERED_WITHIN: Final = timedelta(hours=24)

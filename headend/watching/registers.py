@@ -1,9 +1,10 @@
 """Energy registers at midnight, for many meters at once: what watching asks the store.
 
 The register of a midnight is the value nearest to it within the tolerance; a meter's own freeze
-lies on it.  Where there is none, the values before and after are joined by a straight line and the
-result is an estimate.  Values that the meter calls invalid, or that a check holds suspect, are not
-used; a correction stands in the place of what it corrects.
+lies on it.  Where there is none, the values before and after are joined by a straight line; unless
+both lie close by (hourly readings), the result is an estimate.  Values that the meter calls
+invalid, or that a check holds suspect, are not used; a correction stands in the place of what it
+corrects.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ def registers_at(
     names: Sequence[str],
     moments: Sequence[datetime],
     tolerance: timedelta,
+    joined: timedelta = timedelta(0),
 ) -> Registers:
     """The registers of meters at some moments.
 
@@ -53,6 +55,7 @@ def registers_at(
         names: quantities.
         moments: midnights, in order.
         tolerance: how far from one a value still counts as its own.
+        joined: how far before and after one two values may lie and, joined, be no estimate.
     """
     numbers = _numbers(connection, names)
     if not numbers or not device_ids:
@@ -68,7 +71,12 @@ def registers_at(
                 is_estimated = row.quality == Quality.ESTIMATED
                 nearest[key] = (far, Register(row.value, estimated=is_estimated))
         found.update({(*key, place): register for key, (_, register) in nearest.items()})
-    return {**found, **_bridged(connection, device_ids, numbers, moments, found)}
+    imports = {number: name for number, name in numbers.items() if name == IMPORT}
+    if imports:
+        if joined > tolerance:
+            found.update(_joined(connection, device_ids, imports, moments, found, joined))
+        found.update(_bridged(connection, device_ids, imports, moments, found))
+    return found
 
 
 def straight_line(
@@ -80,22 +88,46 @@ def straight_line(
     return before[1] + (after[1] - before[1]) * gone // max(1, span)
 
 
+def _joined(
+    connection: Connection,
+    device_ids: Sequence[int],
+    imports: Mapping[int, str],
+    moments: Sequence[datetime],
+    found: Registers,
+    reach: timedelta,
+) -> Registers:
+    """Import registers between two readings that lie close to a midnight: no estimates."""
+    made: dict[tuple[int, str, int], Register] = {}
+    for place, moment in enumerate(moments):
+        lacking = [each for each in device_ids if (each, IMPORT, place) not in found]
+        if not lacking:
+            continue
+        values: dict[int, list[tuple[datetime, int]]] = {}
+        for row in _values(connection, lacking, imports, moment - reach, moment + reach):
+            if row.quality == Quality.GOOD:
+                values.setdefault(row.device_id, []).append((row.at, row.value))
+        for device, known in values.items():
+            wh = _between(sorted(known), moment)
+            if wh is not None:
+                made[device, IMPORT, place] = Register(wh)
+    return made
+
+
 def _bridged(
     connection: Connection,
     device_ids: Sequence[int],
-    numbers: Mapping[int, str],
+    imports: Mapping[int, str],
     moments: Sequence[datetime],
     found: Registers,
 ) -> Registers:
     """Estimates for import registers that are missing."""
-    imports = {number: name for number, name in numbers.items() if name == IMPORT}
     places = range(len(moments))
     lacking = [
         device
         for device in device_ids
         if any((device, IMPORT, place) not in found for place in places)
     ]
-    if not lacking or not imports:
+    if not lacking:
         return {}
     since, until = moments[0] - _BRIDGED, moments[-1] + _BRIDGED
     made: dict[tuple[int, str, int], Register] = {}

@@ -12,7 +12,8 @@ from sqlalchemy import select, update
 
 from headend.registry.tables import installations
 from headend.station import Station
-from headend.values import Quality
+from headend.store.registers import add_readings
+from headend.values import Quality, Reading
 from headend.watching.calendar import date_of, day_of, midnight, number_of
 from headend.watching.days import compute_days, recompute
 from headend.watching.findings import FindingDesk, is_held
@@ -72,6 +73,19 @@ def test_a_gap_is_estimated_and_made_good_when_readings_come_late(station: Stati
     freeze(station, device, FIRST + 5, [late + 200])
     assert compute_days(station) == 2
     assert [_days(station, point)[FIRST + n] for n in (4, 5)] == [(1200, 0), (800, 0)]
+
+
+def test_hourly_readings_on_both_sides_of_midnight_are_no_estimate(station: Station) -> None:
+    device, point = _meter(station, "1", None)
+    given = [
+        Reading(device, "energy_import_total", midnight(station.zone, day) + off, wh)
+        for day, registers in ((TODAY - 1, (900, 1_100)), (TODAY, (9_700, 10_300)))
+        for off, wh in zip((-timedelta(minutes=15), timedelta(minutes=45)), registers, strict=True)
+    ]
+    with station.writing() as connection:
+        add_readings(connection, given)
+    compute_days(station)
+    assert _days(station, point)[TODAY - 1] == (9_850 - 950, 0)
 
 
 def test_a_silent_meters_days_are_its_usual_ones_or_missing(station: Station) -> None:

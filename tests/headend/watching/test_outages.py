@@ -223,3 +223,22 @@ def test_silence_raises_an_alarm_that_ends_with_it(station: Station, clock: Cloc
     street.hour()
     watch_health(station)
     assert ("meter_silent", "meter 0") not in _alarms(station)
+
+
+def test_a_meter_alone_on_its_line_is_told_of_when_it_is_silent(
+    station: Station, clock: Clock
+) -> None:
+    line = add_line(station, "tcp://h:9", name="alone")
+    device, _ = add_meter(station, "9", None, link_id=line)
+    for _ in range(8):
+        hour = station.now().replace(minute=0, second=0, microsecond=0)
+        counts = {"hour": hour, "asked": 1, "answered": 0}
+        with station.writing() as connection:
+            connection.execute(insert(contact_hours), {"device_id": device, **counts})
+            connection.execute(
+                insert(link_hours), {"link_id": line, **counts, "broken": 0, "busy_ms": 1}
+            )
+        clock.advance(hours=1)
+    watch_outages(station)
+    watch_health(station)
+    assert _alarms(station) == [("meter_silent", "meter 9")]
