@@ -41,7 +41,7 @@ class Asked:
     as_json: bool
     receipt_output: ReceiptOutput
 
-    def who(self) -> dict[str, str]:
+    def who(self) -> dict[str, Any]:
         """The fields that each request has, by name."""
         return {
             "client": self.client,

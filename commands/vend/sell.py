@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -12,9 +13,9 @@ from rich.table import Table
 import vending
 from commands.counter import database_option, open_shop, operator_option, terminal_option
 from commands.output import console, error_console, json_option, print_json
-from commands.receipt_output import ReceiptOutput, receipt_options
-from commands.vend.answers import announce, is_answered, is_terminal, show_result
-from commands.vend.options import id_of, request_options, tender_option, yes_option
+from commands.vend.answers import is_answered, is_terminal
+from commands.vend.asking import Asked, asks_shop
+from commands.vend.options import tender_option, yes_option
 from vending.shop.money import parse_scaled, scaled
 
 if TYPE_CHECKING:
@@ -23,60 +24,46 @@ if TYPE_CHECKING:
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-def _sale_options(command: _Command) -> _Command:
+@dataclass(frozen=True, slots=True)
+class _Manner:
+    """How a sale is paid, and what is answered before it is asked."""
+
+    tender: str
+    yes: bool
+    second: bool
+    with_key_change: bool
+
+
+def _sale_options(command: _Command) -> Callable[..., Any]:
+    """The options of a sale, as ``manner``, and those of every request, as ``asked``."""
+
+    @wraps(command)
+    def with_manner(
+        *args: Any, tender: str, yes: bool, second: bool, with_key_change: bool, **named: Any
+    ) -> Any:
+        return command(*args, manner=_Manner(tender, yes, second, with_key_change), **named)
+
+    collected: Callable[..., Any] = with_manner
     for option in (
-        json_option,
-        database_option,
-        terminal_option,
-        operator_option,
         click.option(
             "--with-key-change", is_flag=True, help="Change the meter's key too, when it is due."
         ),
         click.option("--second", is_flag=True, help="It is a second purchase: do not ask."),
         yes_option,
         tender_option,
-        request_options,
-        receipt_options,
+        asks_shop,
     ):
-        command = option(command)
-    return command
+        collected = option(collected)
+    return collected
 
 
 @click.command()
 @click.argument("meter")
 @click.argument("amount")
 @_sale_options
-@click.pass_context
-def sell(
-    ctx: click.Context,
-    meter: str,
-    amount: str,
-    message_id: str | None,
-    client: str,
-    tender: str,
-    yes: bool,
-    second: bool,
-    with_key_change: bool,
-    receipt_output: ReceiptOutput,
-    operator: str,
-    terminal: str,
-    database: str,
-    as_json: bool,
-) -> None:
+def sell(meter: str, amount: str, manner: _Manner, asked: Asked) -> None:
     """Sell for AMOUNT of money to METER and print the receipt (the default command)."""
-    with open_shop(database, keys_now=True) as shop:
-        request = vending.VendRequest(
-            client=client,
-            message_id=id_of(message_id),
-            meter=meter,
-            amount_minor=shop.utility.currency.parse(amount),
-            tender=vending.Tender(tender),
-            operator=operator,
-            terminal=terminal,
-            accept_key_change=with_key_change,
-            confirmed_second=second,
-        )
-        ctx.exit(_carry_out(shop, request, receipt_output, yes=yes, as_json=as_json))
+    _carry_out(asked, manner, lambda shop: {"meter": meter, "amount_minor": _money(shop, amount)})
 
 
 @click.command()
@@ -86,39 +73,14 @@ def sell(
     "--tendered", metavar="AMOUNT", help="What the customer gives. [default: what is due]"
 )
 @_sale_options
-@click.pass_context
-def units(
-    ctx: click.Context,
-    meter: str,
-    units: str,
-    tendered: str | None,
-    message_id: str | None,
-    client: str,
-    tender: str,
-    yes: bool,
-    second: bool,
-    with_key_change: bool,
-    receipt_output: ReceiptOutput,
-    operator: str,
-    terminal: str,
-    database: str,
-    as_json: bool,
-) -> None:
+def units(meter: str, units: str, tendered: str | None, manner: _Manner, asked: Asked) -> None:
     """Sell UNITS (kWh, m3 or minutes, with one decimal) to METER."""
-    with open_shop(database, keys_now=True) as shop:
-        request = vending.VendRequest(
-            client=client,
-            message_id=id_of(message_id),
-            meter=meter,
-            amount_minor=None if tendered is None else shop.utility.currency.parse(tendered),
-            tender=vending.Tender(tender),
-            operator=operator,
-            terminal=terminal,
-            units=parse_units(units),
-            accept_key_change=with_key_change,
-            confirmed_second=second,
-        )
-        ctx.exit(_carry_out(shop, request, receipt_output, yes=yes, as_json=as_json))
+
+    def wanted(shop: Shop) -> dict[str, Any]:
+        amount_minor = None if tendered is None else _money(shop, tendered)
+        return {"meter": meter, "amount_minor": amount_minor, "units": parse_units(units)}
+
+    _carry_out(asked, manner, wanted)
 
 
 @click.command()
@@ -162,18 +124,32 @@ def parse_units(text: str) -> int:
     return parse_scaled(text, 1, "A number of units", "Units have")
 
 
-def _carry_out(
-    shop: Shop, request: VendRequest, receipt_output: ReceiptOutput, *, yes: bool, as_json: bool
-) -> int:
-    """Ask, sell, print; gives the exit status."""
-    may_ask = not (yes or as_json) and is_terminal()
-    if may_ask and not is_answered(shop, request.client, request.message_id):
-        _confirm_sale(shop, shop.trial_request(request))
-    announce(request.message_id)
-    result = _asked(shop, request) if may_ask else shop.vend(request)
-    return show_result(
-        shop, result, as_json=as_json, receipt_output=receipt_output, operator=request.operator
-    )
+def _money(shop: Shop, text: str) -> int:
+    return shop.utility.currency.parse(text)
+
+
+def _carry_out(asked: Asked, manner: _Manner, wanted: Callable[[Shop], dict[str, Any]]) -> None:
+    """Ask whoever sits there, sell, print; ends the command with its status."""
+    may_ask = not (manner.yes or asked.as_json) and is_terminal()
+
+    def request(shop: Shop) -> VendRequest:
+        return vending.VendRequest(
+            tender=vending.Tender(manner.tender),
+            accept_key_change=manner.with_key_change,
+            confirmed_second=manner.second,
+            **asked.who(),
+            **wanted(shop),
+        )
+
+    def agree(shop: Shop) -> None:
+        sale = request(shop)
+        if may_ask and not is_answered(shop, sale.client, sale.message_id):
+            _confirm_sale(shop, shop.trial_request(sale))
+
+    def ask(shop: Shop) -> VendResult:
+        return _asked(shop, request(shop)) if may_ask else shop.vend(request(shop))
+
+    asked.answer(ask, before=agree, keys_now=True)
 
 
 def _asked(shop: Shop, request: VendRequest) -> VendResult:
