@@ -82,7 +82,10 @@ class OperationsMachine(RuleBasedStateMachine):
         self.model = Model()
         self.ids = iter(range(10**6))
         self.shop = Shop.open(self.url, now=self.clock, rnd=lambda: 7)
-        self.shop.rules.set(CounterRules(double_sale_window_s=0, free_basic_units=FREE_BASIC))
+        rules = CounterRules(
+            double_sale_window_s=0, free_basic_units=FREE_BASIC, clock_ahead_max_h=0
+        )
+        self.shop.rules.set(rules)
         for number in NUMBERS:
             self.shop.add_meter(NewMeter(number))
 

@@ -67,6 +67,10 @@ class ClockWatch:
     def __init__(self) -> None:
         self._right_until: datetime | None = None
 
+    def forget(self) -> None:
+        """Look again: the limit was changed."""
+        self._right_until = None
+
     def require(self, connection: Connection, now: datetime) -> None:
         """Refuse a clock that is far ahead.
 

@@ -131,6 +131,7 @@ class RulesDesk:
                 )
             _store(connection, rules)
             _record(connection, rules, who, now)
+        self.house.watch.forget()
 
 
 def _store(connection: Connection, rules: CounterRules) -> None:
