@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 
 from headend.collection.tables import contact_hours, link_hours
+from storage.prepared import Prepared
 
 
 def hour_of(moment: datetime) -> datetime:
@@ -43,9 +45,15 @@ def add_up(
     connection: Connection, into: Table, key: Mapping[str, Any], counts: Mapping[str, int]
 ) -> None:
     """Add counts to a row, which is made when there is none."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement: Any = dialect.insert(into).values(**key, **counts)
-    connection.execute(
+    adding = _adding(connection.dialect.name, into, tuple(key), tuple(counts))
+    adding.run(connection, {**key, **counts})
+
+
+@lru_cache(maxsize=16)
+def _adding(dialect: str, into: Table, key: tuple[str, ...], counts: tuple[str, ...]) -> Prepared:
+    insert: Any = (sqlite if dialect == "sqlite" else postgresql).insert(into)
+    statement = insert.values({name: bindparam(name) for name in (*key, *counts)})
+    return Prepared(
         statement.on_conflict_do_update(
             index_elements=list(key),
             set_={name: into.c[name] + statement.excluded[name] for name in counts},

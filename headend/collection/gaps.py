@@ -5,7 +5,7 @@ The meter itself is not asked here; asked is then only for this, the oldest firs
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
@@ -65,7 +65,6 @@ def wanted_of(
         profile=_spans(connection, device, what, now) if "profile" in parts else (),
         known_events=_known_events(connection, device) if has_events else {},
         events=has_events,
-        clock=what.clock and _wants_clock(connection, device, now),
     )
 
 
@@ -155,8 +154,11 @@ def _known_events(connection: Connection, device: Device) -> dict[str, Known]:
     return {row.source: Known(row[1], is_open=bool(row.is_open)) for row in rows}
 
 
-def _wants_clock(connection: Connection, device: Device, now: datetime) -> bool:
-    query = select(clock_offsets.c.at).where(
-        clock_offsets.c.device_id == device.device_id, clock_offsets.c.at > now - _CLOCK_EVERY
+def known_clocks(
+    connection: Connection, device_ids: Iterable[int], now: datetime
+) -> frozenset[int]:
+    """Of some meters those whose clock was read within the last day."""
+    query = select(clock_offsets.c.device_id).where(
+        clock_offsets.c.device_id.in_(list(device_ids)), clock_offsets.c.at > now - _CLOCK_EVERY
     )
-    return connection.execute(query.limit(1)).first() is None
+    return frozenset(connection.execute(query).scalars())

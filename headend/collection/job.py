@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, select, update
 
-from headend.collection.gaps import Wanted, wanted_of
+from headend.collection.gaps import Wanted, known_clocks, wanted_of
 from headend.collection.keeping import RoundShare, Standing, Visited, keep
 from headend.collection.plan import read_document
 from headend.collection.retries import next_try
@@ -23,6 +23,7 @@ from headend.collection.rounds import (
     DOUBT,
     close_waiting,
     end_if_over,
+    leave_out_moved,
     next_waiting,
     queue_link,
     rest_link,
@@ -56,6 +57,8 @@ class _Carrying:
     spent_ms: int
     asked: int
     waiting: list[tuple[Standing, Device]]
+    known_clocks: frozenset[int] = frozenset()
+    """Devices whose clocks were read not long ago."""
     pending: list[Visited] = field(default_factory=list)
     kept_at: float = 0.0
     looked_at: float = 0.0
@@ -135,8 +138,11 @@ class _Round:
             plan = read_document(row.document)
             share = RoundShare(round_id, self._job.line, plan, row.closes_at, row.attempt)
             self._still_alive(connection, share)
+            leave_out_moved(connection, round_id, share.link_id, now)
             waiting = self._waiting(connection, share, now) if row.closes_at > now else []
-        return _Carrying(share, self._job.urgency, row.spent_ms, row.asked, waiting)
+            known = (device.device_id for _, device in waiting)
+            clocks = known_clocks(connection, known, now) if plan.what.clock else frozenset()
+        return _Carrying(share, self._job.urgency, row.spent_ms, row.asked, waiting, clocks)
 
     def _waiting(
         self, connection: Connection, share: RoundShare, now: datetime
@@ -230,9 +236,11 @@ class _Round:
     async def _wanted(self, job: _Carrying, standing: Standing, device: Device) -> Wanted:
         what = job.share.plan.what
         parts = standing.remaining or what.parts
-        if parts == what.quantities and not what.clock:
-            return Wanted(quantities=what.quantities)
-        return await asyncio.to_thread(self._lacking, device, job, parts)
+        clock = what.clock and device.device_id not in job.known_clocks
+        if set(parts) <= set(what.quantities):
+            return Wanted(quantities=tuple(parts), clock=clock)
+        wanted = await asyncio.to_thread(self._lacking, device, job, parts)
+        return replace(wanted, clock=clock)
 
     def _lacking(self, device: Device, job: _Carrying, parts: tuple[str, ...]) -> Wanted:
         with self._station.reading() as connection:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, bindparam, update
 
 from headend.collection.contacts import count_contact, count_link
 from headend.collection.plan import Plan
@@ -21,6 +22,17 @@ from headend.faults import EntryError, HeadEndError
 from headend.station import Station
 from headend.store import readings as store
 from storage.engine import attempt, insert_if_new
+from storage.prepared import Prepared
+
+_MOVE_ON: Final = Prepared(
+    update(round_devices).where(
+        round_devices.c.round_id == bindparam("its_round"),
+        round_devices.c.device_id == bindparam("its_device"),
+        round_devices.c.attempts == bindparam("its_attempts"),
+        round_devices.c.state == "waiting",
+    ),
+    ["state", "attempts", "due_at", "remaining", "why", "words"],
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +71,8 @@ def keep(station: Station, share: RoundShare, visited: Sequence[Visited]) -> Non
     now = station.now()
     with station.writing() as connection:
         ours = [each for each in visited if _move_on(connection, share, each, now)]
-        for each in ours:
-            _store(connection, share, each, now)
+        if ours:
+            _store(connection, share, ours, now)
         _count(connection, share, [each.visit for each in ours], now)
 
 
@@ -68,7 +80,13 @@ def _move_on(connection: Connection, share: RoundShare, each: Visited, now: date
     """Move the standing on; False: somebody else has."""
     visit, before = each.visit, each.before
     attempts = before.attempts + 1
-    values: dict[str, object] = {"attempts": attempts, "due_at": now, "why": None, "words": None}
+    values: dict[str, object] = {
+        "attempts": attempts,
+        "due_at": now,
+        "why": None,
+        "words": None,
+        "remaining": None if before.remaining is None else ",".join(before.remaining),
+    }
     parts = before.remaining or share.plan.what.parts
     if visit.offers_nothing:
         values |= {
@@ -93,32 +111,39 @@ def _move_on(connection: Connection, share: RoundShare, each: Visited, now: date
         if due_at < share.closes_at:
             values |= {"state": "waiting", "due_at": due_at}
         else:
-            values["state"] = "partial" if "remaining" in values else "failed"
-    moved = connection.execute(
-        update(round_devices)
-        .where(
-            round_devices.c.round_id == share.round_id,
-            round_devices.c.device_id == before.device_id,
-            round_devices.c.state == "waiting",
-            round_devices.c.attempts == before.attempts,
-        )
-        .values(**values)
-    )
-    return bool(moved.rowcount)
+            values["state"] = "failed" if values["remaining"] is None else "partial"
+    standing = {
+        "its_round": share.round_id,
+        "its_device": before.device_id,
+        "its_attempts": before.attempts,
+    }
+    return bool(_MOVE_ON.run(connection, {**values, **standing}))
 
 
-def _store(connection: Connection, share: RoundShare, each: Visited, now: datetime) -> None:
-    told, visit = each.visit.told, each.visit
+def _store(
+    connection: Connection, share: RoundShare, ours: Sequence[Visited], now: datetime
+) -> None:
+    """Keep the values; one that cannot be kept costs its own meter, not the others."""
     try:
-        with attempt(connection):
-            store.add_readings(connection, told.values)
-            store.add_intervals(connection, told.intervals)
-            store.add_events(connection, told.events)
-    except EntryError as fault:  # a value that cannot be kept costs its meter, not the round
-        _refuse(connection, share, each, fault, now)
+        _store_values(connection, ours)
+    except EntryError as fault:
+        if len(ours) == 1:
+            _refuse(connection, share, ours[0], fault, now)
+            return
+        for each in ours:
+            _store(connection, share, [each], now)
         return
-    _keep_events_known(connection, visit)
-    _keep_offset(connection, visit)
+    for each in ours:
+        _keep_events_known(connection, each.visit)
+        _keep_offset(connection, each.visit)
+
+
+def _store_values(connection: Connection, ours: Sequence[Visited]) -> None:
+    told = [each.visit.told for each in ours]
+    with attempt(connection):
+        store.add_readings(connection, [value for out in told for value in out.values])
+        store.add_intervals(connection, [value for out in told for value in out.intervals])
+        store.add_events(connection, [event for out in told for event in out.events])
 
 
 def _refuse(

@@ -32,7 +32,7 @@ from headend.collection.retries import urgency_of
 from headend.collection.tables import round_devices, round_links, rounds
 from headend.collection.whom import meters_of
 from headend.collection.window import next_opening
-from headend.registry.tables import links
+from headend.registry.tables import end_devices, links
 from headend.station import Station
 from headend.work.keys import new_key
 from headend.work.port import Job, Work
@@ -40,12 +40,17 @@ from storage.types import UtcTimestamp
 
 DOUBT: Final = timedelta(minutes=20)
 """A queued share whose job has not been heard of for so long is looked after."""
-KEPT: Final = timedelta(days=62)
+KEPT: Final = timedelta(days=400)
 """How long an ended round is kept; what it has read stays."""
+KEPT_FREQUENT: Final = timedelta(days=7)
+"""Rounds of every so many minutes; those of a hundred thousand meters are large."""
+_FORGOTTEN_AT_ONCE: Final = 20
+_METERS_FORGOTTEN_AT_ONCE: Final = 20_000
 ROUND: Final = "round"
 """The kind of job."""
 _NO_LINE: Final = "The meter is on no line: give it one, or enter its reading by hand."
 _LINE_SUSPENDED: Final = "The meter's line is suspended."
+_MOVED: Final = "The meter was removed or moved to another line since; the next round reads it."
 _NOT_SO_LATE: Final = "Not read before the round's window ended."
 
 
@@ -279,17 +284,55 @@ def due_links(connection: Connection, now: datetime, limit: int) -> list[Any]:
     )
 
 
-def forget_rounds(connection: Connection, before: datetime, limit: int) -> int:
-    """Delete rounds that ended before a moment; gives their number."""
-    query = select(rounds.c.round_id).where(rounds.c.ended_at < before).limit(limit)
-    ids = list(connection.execute(query).scalars())
+def forget_rounds(connection: Connection, now: datetime) -> int:
+    """Delete some of the rounds that are too old to keep; gives their number."""
+    is_frequent = rounds.c.document.like('%"every_min"%')
+    query = (
+        select(rounds.c.round_id, rounds.c.devices)
+        .where(
+            rounds.c.ended_at < case((is_frequent, _time(now - KEPT_FREQUENT)),
+                                     else_=_time(now - KEPT))
+        )
+        .order_by(rounds.c.ended_at)
+        .limit(_FORGOTTEN_AT_ONCE)
+    )  # fmt: skip
+    ids: list[int] = []
+    meters = 0
+    for row in connection.execute(query):
+        if ids and meters + row.devices > _METERS_FORGOTTEN_AT_ONCE:
+            break
+        ids.append(row.round_id)
+        meters += row.devices
     for of_round in (round_devices, round_links, rounds):
         _delete(connection, of_round, ids)
     return len(ids)
 
 
+def _time(moment: datetime) -> Any:
+    return literal(moment, UtcTimestamp())
+
+
 def _delete(connection: Connection, of_round: Any, ids: Iterable[int]) -> None:
     connection.execute(delete(of_round).where(of_round.c.round_id.in_(list(ids))))
+
+
+def leave_out_moved(connection: Connection, round_id: int, link_id: int, now: datetime) -> None:
+    """Meters that were removed, or moved to another line, since the round was made."""
+    is_here = exists().where(
+        end_devices.c.device_id == round_devices.c.device_id,
+        end_devices.c.link_id == link_id,
+        end_devices.c.state == "active",
+    )
+    connection.execute(
+        update(round_devices)
+        .where(
+            round_devices.c.round_id == round_id,
+            round_devices.c.link_id == link_id,
+            round_devices.c.state == "waiting",
+            ~is_here,
+        )
+        .values(state="skipped", why="moved", words=_MOVED, due_at=now)
+    )
 
 
 def next_waiting(connection: Connection, round_id: int, link_id: int) -> datetime | None:

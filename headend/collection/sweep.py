@@ -15,7 +15,6 @@ from headend.collection.calendar import next_due
 from headend.collection.plan import Plan, read_document
 from headend.collection.rounds import (
     DOUBT,
-    KEPT,
     NewRound,
     close_waiting,
     due_links,
@@ -31,7 +30,6 @@ from headend.work.port import Work
 from headend.work.tables import jobs
 
 _LINKS_AT_ONCE: Final = 500
-_FORGOTTEN_AT_ONCE: Final = 20
 _MISSED_MAX: Final = 62
 """Due moments that one sweep makes up for, of a plan that reads each meter on a day of its own."""
 
@@ -55,7 +53,7 @@ def sweep(station: Station, work: Work) -> int:
             done += end_if_over(connection, round_id, now)
     done += _requeue(station, work, now)
     with station.writing() as connection:
-        forget_rounds(connection, now - KEPT, _FORGOTTEN_AT_ONCE)
+        forget_rounds(connection, now)
     return done
 
 

@@ -133,6 +133,7 @@ async def _read_clock(lines: Lines, device: Device, priority: Priority, result: 
         return
     if offset_s is not None:
         result.clock_at, result.clock_offset_s = result.told.at, offset_s
+        result.told.asked += 1
         result.told.answered += 1
 
 

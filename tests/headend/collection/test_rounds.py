@@ -13,7 +13,7 @@ from headend.collection.job import handler
 from headend.collection.rounds import DOUBT
 from headend.collection.sweep import sweep
 from headend.collection.tables import contact_hours, link_hours, round_links
-from headend.registry.tables import links
+from headend.registry.tables import end_devices, links
 from headend.station import Station
 from headend.store import readings as store
 from headend.talk.lines import Lines
@@ -302,3 +302,41 @@ async def test_a_meter_on_no_line_is_on_the_list_at_once(station: Station, clock
         assert [(m.number, m.why) for m in Collection(station).missing(1)] == [
             ("77700000001", "no_line")
         ]
+
+
+@on_a_loop
+async def test_a_meter_that_moved_to_another_line_is_left_out(
+    station: Station, clock: Clock
+) -> None:
+    """The old line's job would open the new line beside that line's own job."""
+    two = (BusPlan(name="a", listen=LISTEN, meters=2), BusPlan(name="b", listen=LISTEN))
+    async with head_end(station, clock, *two) as head:
+        head.collection.add_plan("hourly", plan_of(HOURLY, whom={"links": ["a"]}))
+        head.wait(minutes=30)
+        await asyncio.to_thread(sweep, station, head.work)
+        moved, other = head.devices[0], head.devices[2]
+        with station.writing() as connection:
+            connection.execute(
+                update(end_devices)
+                .where(end_devices.c.device_id == moved.device_id)
+                .values(link_id=other.link_id)
+            )
+        await head.work.run(head.handlers)
+        assert head.counts(1) == {"read": 1, "skipped": 1}
+
+
+@on_a_loop
+async def test_old_rounds_are_forgotten_and_their_readings_stay(
+    station: Station, clock: Clock
+) -> None:
+    async with head_end(station, clock) as head:
+        head.collection.add_plan("hourly", HOURLY)
+        head.collection.add_plan("monthly", plan_of(ENERGY, when={"days": [21], "at": "18:00"}))
+        head.wait(minutes=31)
+        await head.swept()
+        assert len(head.collection.rounds()) == 2
+        head.collection.end_plan("hourly")
+        head.wait(days=8)
+        await head.swept()
+        assert [view.name for view in head.collection.rounds()] == ["monthly"]
+        assert head.stored() == 4  # both rounds read in the same second: the same values
