@@ -9,6 +9,7 @@ import platform
 import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +20,9 @@ from commands.output import console, json_option, print_json
 from commands.station import open_station
 
 if TYPE_CHECKING:
-    from headend.service.service import Ports, Service
+    from headend.collection.permits import Permits
+    from headend.service.service import Limits, Ports, Service
+    from headend.station import Station
     from protocols.transport import Registration, RemoteIdentity
 
 _METRICS_PORT: Final = 9464
@@ -114,6 +117,8 @@ def serve(
     meterhouse serve --listen 0.0.0.0:7000 --modem-id imei
     meterhouse serve --database postgresql://mh@db/mh --worker north --json
     """
+    from headend.collection.permits import Permits
+    from headend.faults import StoreUnavailableError
     from headend.service.service import Limits, Ports
     from headend.service.until_signal import run
 
@@ -128,8 +133,15 @@ def serve(
         _configure_logs(as_json=as_json)
 
         async def work() -> None:
-            service = _service(station, credentials, name, ports, limits)
-            await run(service, lambda: _say_what(service, ports, as_json=as_json), stop_s=stop_s)
+            permits = Permits(station, f"{name or platform.node()}/{os.getpid()}")
+            service = _service(station, permits, credentials, name, ports, limits)
+            try:
+                await run(
+                    service, lambda: _say_what(service, ports, as_json=as_json), stop_s=stop_s
+                )
+            finally:
+                with suppress(StoreUnavailableError):  # they end by themselves soon
+                    await permits.aclose()
 
         asyncio.run(work())
     if not as_json:
@@ -137,17 +149,21 @@ def serve(
 
 
 def _service(
-    station: Any, credentials: Path | None, name: str | None, ports: Ports, limits: Any
+    station: Station,
+    permits: Permits,
+    credentials: Path | None,
+    name: str | None,
+    ports: Ports,
+    limits: Limits,
 ) -> Service:
     from commands.serving import rooms
-    from headend.collection.permits import Permits
     from headend.orders.credentials import Credentials
     from headend.service.service import Service
     from headend.talk.lines import Lines
     from headend.work.durable import DurableWork
 
     secrets = Credentials() if credentials is None else Credentials.read(credentials)
-    lines = Lines(station, Permits(station, f"{name or platform.node()}/{os.getpid()}"))
+    lines = Lines(station, permits)
     work = DurableWork(station.engine, station.clock)
     return Service(
         station,

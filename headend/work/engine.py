@@ -231,6 +231,8 @@ class Running:
             DBOS.destroy, destroy_registry=True, workflow_completion_timeout_sec=int(finish_s)
         )
         await loop.run_in_executor(self._threads, end)
+        # DBOS had made its threads the loop's, and has ended them: what follows needs others.
+        loop.set_default_executor(ThreadPoolExecutor(4, thread_name_prefix="meterhouse-end"))
         self._threads.shutdown(wait=False)
         logging.getLogger("dbos").handlers[:] = []
 
