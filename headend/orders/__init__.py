@@ -13,6 +13,7 @@
 `moves`              each change of an order's state, with its line of history
 `job`                carries one order out: rules, read, marked, sent once, settled
 `choosing`           which meters are meant
+`aftermath`          what an order's end means to others: readings, alarms
 `sweeping`           orders that became due; orders whose time is over
 `tokens`             20 digits by wire after a vend; the keypad is the fall-back
 `ports`              where tokens and purchase MACs come from

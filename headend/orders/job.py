@@ -24,6 +24,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
 
+from headend.orders.aftermath import follow_up
 from headend.orders.credentials import Credential, Credentials
 from headend.orders.faults import CredentialsError, OrderError, TokenGoneError
 from headend.orders.moves import find_order, move
@@ -264,23 +265,13 @@ class Carrier:
     # Writing down
 
     def _store(self, connection: Connection, order: Order, outcome: OrderOutcome) -> None:
-        """Write down what came of it."""
-        state = _STATES[outcome.outcome]
-        words, details = outcome.words, canonical(outcome.details)
+        """Write down what came of it, unless somebody else has settled it meanwhile."""
+        state, words = _STATES[outcome.outcome], outcome.words
+        changes: dict[str, Any] = {"result": canonical(outcome.details)}
         if state is OrderState.UNKNOWN:
-            move(
-                connection,
-                self.station,
-                order,
-                state,
-                "unknown",
-                words,
-                result=details,
-                due_at=self._next_look(order),
-                job_key=None,
-            )
-            return
-        move(connection, self.station, order, state, state.value, words, result=details)
+            changes |= {"due_at": self._next_look(order), "job_key": None}
+        if move(connection, self.station, order, state, state.value, words, **changes):
+            follow_up(connection, order, state, words, self.station.now(), outcome)
 
     def _next_look(self, order: Order) -> datetime | None:
         now = self.station.now()
@@ -313,6 +304,7 @@ class Carrier:
 
     def _end(self, connection: Connection, order: Order, state: OrderState, words: str) -> None:
         move(connection, self.station, order, state, state.value, words)
+        follow_up(connection, order, state, words, self.station.now())
 
     async def _in_thread(self, act: Callable[[Connection], T], *, write: bool = False) -> T:
         """A transaction beside the event loop."""

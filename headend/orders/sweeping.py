@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy import and_, or_, select
 
+from headend.orders.aftermath import follow_up
 from headend.orders.moves import find_order, move
 from headend.orders.queueing import queue_if_due, unqueue
 from headend.orders.tables import orders
@@ -48,6 +49,7 @@ def _expire(station: Station, work: Work) -> int:
                 unqueue(connection, work, order)
                 words = "Its time was over before it could be sent."
                 move(connection, station, order, OrderState.EXPIRED, "expired", words)
+                follow_up(connection, order, OrderState.EXPIRED, words, station.now())
         return len(waiting)
 
 

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from headend.faults import HeadEndError, NotAllowedError
 from headend.orders.faults import OrderFormatError, SecondPersonError
@@ -13,6 +14,8 @@ from headend.orders.protection import ProtectionDesk
 from headend.orders.values import OrderKind, OrderState
 from headend.person import Person, Right
 from headend.station import Station
+from headend.store.readings import latest
+from headend.watching.tables import alarms
 from simulators.street_plan import BusPlan
 from tests.headend.orders.scene import ANNA, BORIS, MONDAY_MORNING, Scene, scene_of
 from tests.headend.orders.tap import tapped
@@ -33,6 +36,12 @@ def ahead(scene: Scene, seconds: int) -> None:
     meter.set_clock(meter.local + seconds, scene.held.now())
 
 
+def open_alarms(station: Station) -> list[str]:
+    """The kinds of the alarms that are open."""
+    with station.reading() as connection:
+        return list(connection.scalars(select(alarms.c.kind).where(alarms.c.closed_at.is_(None))))
+
+
 async def refused(scene: Scene, kind: OrderKind, says: dict[str, Any], match: str) -> None:
     with pytest.raises(OrderFormatError, match=match):
         await scene.place(kind, says=says)
@@ -50,6 +59,9 @@ async def test_money_goes_into_the_meter_once(station: Station, clock: Clock) ->
         balance = await scene.ordered(OrderKind.BALANCE)
         assert balance.result is not None
         assert paid.result is not None
+        with station.reading() as connection:
+            kept = latest(connection, scene.devices[0].device_id, ["amount_left"])
+        assert kept["amount_left"].value == balance.result["amount_left"]
         assert balance.result["amount_left"] == paid.result["remaining_minor"]
         other = await scene.ordered(
             OrderKind.RECHARGE, says={**says, "client_number": "000000000042"}
@@ -83,12 +95,14 @@ async def test_a_lost_answer_is_settled_by_the_purchase_count(
         says = {"amount_minor": 700, "client_number": CLIENT}
         left = await scene.ordered(OrderKind.RECHARGE, says=says)
         assert left.state is OrderState.UNKNOWN
+        assert await asyncio.to_thread(open_alarms, station) == ["order_unknown"]
         tap.mute_after, tap.is_mute = None, False
         await scene.wait(minutes=2)
         await scene.run()
         settled = await scene.order(left.order_id)
         assert settled.state is OrderState.DONE
         assert tap.changes == ["payment"]
+        assert await asyncio.to_thread(open_alarms, station) == []
         assert scene.meter().account.count == 2
         history = await asyncio.to_thread(lambda: scene.orders.history(left.order_id))
         told = [event.event for event in history if event.event != "look queued"]
