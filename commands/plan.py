@@ -39,7 +39,7 @@ def plan() -> None:
     "--file",
     "path",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The whole plan as TOML or JSON; see docs. Options below go before it.",
+    help="The whole plan as TOML or JSON (docs/reading-plans.md); options go before it.",
 )
 @click.option(
     "--quantity",
