@@ -8,14 +8,17 @@ SQLite (the embedded default)
 
 PostgreSQL (the way up)
     psycopg 3.  Writes run READ COMMITTED with row locks, reads REPEATABLE READ and read-only.
-    A connection that has gone stale is found out by BEGIN, before anything is done with it, and
-    replaced by a new one.
+    A connection that has gone stale is found out before anything is done with it, and replaced
+    by a new one.  BEGIN leaves with the first statement, COMMIT with the last ones.
 
 A wait for another process's lock ends after `LOCK_WAIT_S`.
 """
 
 from __future__ import annotations
 
+import random
+import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,7 +38,14 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, StatementError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+    StatementError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from storage.errors import (
@@ -46,19 +56,32 @@ from storage.errors import (
     InvariantError,
     ValueRefusedError,
 )
-from storage.prepared import command, end, forget, settle
+from storage.prepared import begin, command, end, forget, settle
 
 LOCK_WAIT_S: Final = 30
 """How long a transaction waits for another one before it gives up."""
+_TURN_S: Final = (0.000_3, 0.001)
+"""How long it waits before it asks again whether it is its turn (SQLite)."""
+_PAGES_BETWEEN_CHECKPOINTS: Final = 8_000
+"""Of the write-ahead log (32 MB): a sale writes 15, and whoever comes to the end of them brings
+them into the database, in the time of his own sale."""
+_CACHE_KIB: Final = 32_768
 _CONNECT_TIMEOUT_S: Final = 10
 _WRITE: Final = "meterhouse_write"
 _PUT_OFF: Final = "meterhouse_put_off"
 _Act = Callable[[Connection], None]
 _BEGIN_SQLITE: Final = {None: "BEGIN", False: "BEGIN", True: "BEGIN IMMEDIATE"}
+# What writes looks rows up by their keys, and its plans, those of triggers too, are kept for as
+# long as a connection lives.  One that was made while a table was small would read all of it, ever
+# after; one that depends on a value would be made anew for each row.
 _BEGIN_POSTGRESQL: Final = {
-    None: "BEGIN",
-    False: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-    True: "BEGIN ISOLATION LEVEL READ COMMITTED",
+    None: ("BEGIN",),
+    False: ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",),
+    True: (
+        "BEGIN ISOLATION LEVEL READ COMMITTED",
+        "SET LOCAL enable_seqscan = off",
+        "SET LOCAL plan_cache_mode = force_generic_plan",
+    ),
 }
 
 
@@ -139,12 +162,49 @@ def _make_file(path: Path) -> None:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # transactions begin in _begin_sqlite, nowhere else
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"wal_autocheckpoint={_PAGES_BETWEEN_CHECKPOINTS}",
+        f"cache_size=-{_CACHE_KIB}",
+    ):
         connection.execute(f"PRAGMA {pragma}").close()
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    command(connection, _BEGIN_SQLITE[connection.get_execution_options().get(_WRITE)])
+    write = connection.get_execution_options().get(_WRITE)
+    if not write:
+        command(connection, _BEGIN_SQLITE[write])
+        return
+    command(connection, "PRAGMA busy_timeout=0")
+    try:
+        _wait_for_turn(connection)
+    finally:
+        command(connection, f"PRAGMA busy_timeout={LOCK_WAIT_S * 1_000}")
+
+
+def _wait_for_turn(connection: Connection) -> None:
+    """Ask for the write lock often: it is held for milliseconds.
+
+    SQLite itself asks again after 1, 2, 5, 10 ... 100 ms: who has met two others waits for much
+    longer than they take.
+    """
+    end = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            command(connection, _BEGIN_SQLITE[True])
+        except OperationalError as fault:
+            if not _is_busy(fault) or time.monotonic() > end:
+                raise
+            time.sleep(random.uniform(*_TURN_S))
+        else:
+            return
+
+
+def _is_busy(fault: OperationalError) -> bool:
+    code: int = getattr(fault.orig, "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _open_postgresql(url: URL) -> Engine:
@@ -154,6 +214,8 @@ def _open_postgresql(url: URL) -> Engine:
         connect_args={
             "connect_timeout": _CONNECT_TIMEOUT_S,
             "options": f"-c lock_timeout={LOCK_WAIT_S}s -c timezone=UTC",
+            # psycopg would drop our prepared statements with its own (`storage.flight`).
+            "prepare_threshold": None,
         },
     )
     event.listen(engine, "connect", _prepare_postgresql)
@@ -174,7 +236,11 @@ def _prepare_postgresql(connection: Any, _record: object) -> None:
 
 
 def _begin_postgresql(connection: Connection) -> None:
-    command(connection, _BEGIN_POSTGRESQL[connection.get_execution_options().get(_WRITE)])
+    write = connection.get_execution_options().get(_WRITE)
+    if write is None:  # whoever does not come through here may use the driver by hand
+        command(connection, *_BEGIN_POSTGRESQL[write])
+    else:
+        begin(connection, _BEGIN_POSTGRESQL[write])
 
 
 @contextmanager
@@ -193,7 +259,6 @@ def writing(engine: Engine) -> Iterator[Connection]:
             yield connection
             for act in connection.get_execution_options()[_PUT_OFF]:
                 act(connection)
-            settle(connection)
         except BaseException:
             transaction.rollback()
             raise
@@ -202,9 +267,16 @@ def writing(engine: Engine) -> Iterator[Connection]:
         except IntegrityError:
             raise
         except DBAPIError as fault:
+            if _is_refused(connection, fault):
+                raise
             raise CommitUnknownError(
                 "The database did not confirm the commit: it may have happened or not."
             ) from fault
+
+
+def _is_refused(connection: Connection, fault: DBAPIError) -> bool:
+    """Whether the server answered, and has undone everything."""
+    return connection.dialect.name == "postgresql" and not fault.connection_invalidated
 
 
 def at_the_end(connection: Connection, act: _Act) -> None:
@@ -253,7 +325,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
 def _begun(engine: Engine, *, write: bool) -> Iterator[tuple[Connection, RootTransaction]]:
     """A connection in a transaction.
 
-    BEGIN finds out whether the server has closed the connection meanwhile (restarted, for
+    To begin finds out whether the server has closed the connection meanwhile (restarted, for
     instance).  Nothing has been asked of it by then, so that another one may be taken.
     """
     try:

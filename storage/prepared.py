@@ -8,7 +8,7 @@ the driver.  What is not kept: Core's events, its result objects, several statem
 Faults are SQLAlchemy's own classes, as `storage.engine` translates them; a broken connection
 is let go of.
 
-`together` runs several statements in one round trip where the driver can (psycopg's pipeline).
+`together` runs several statements in one round trip where the driver can (`storage.flight`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, bindparam, func, insert, select
+from sqlalchemy import Connection, LargeBinary, Table, bindparam, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -35,8 +35,11 @@ Values = Mapping[str, object]
 _Convert = Callable[[Any], Any]
 _NO_VALUES: Final[Values] = {}
 _WRITTEN_OUT: Final = re.compile(r"__\[POSTCOMPILE_(\w+)\]")
+_PLACE: Final = re.compile(r"%\((?P<name>\w+)\)s|%%")
 _PUT_OFF: Final = "meterhouse_put_off"
 _ASKED_AHEAD: Final = "meterhouse_asked_ahead"
+_GROUND: Final = "meterhouse_ground"
+_NOT_BEGUN: Final = "meterhouse_not_begun"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,8 @@ class _Form:
 
     sql: str
     names: tuple[str, ...]
-    is_positional: bool
+    to_sent: Callable[[Any], Any] | None
+    """Makes a value as a flight takes it (PostgreSQL); None: the driver takes values."""
     constants: dict[str, Any]
     """Values that are part of the statement."""
     to_driver: tuple[tuple[str, _Convert], ...]
@@ -63,11 +67,11 @@ class _Form:
         try:
             for name, convert in self.to_driver:
                 given[name] = convert(given[name])
+            if self.to_sent is not None:
+                return [self.to_sent(given[name]) for name in self.names]
         except (TypeError, ValueError, OverflowError):
             raise ValueRefusedError from None
-        if self.is_positional:
-            return [given[name] for name in self.names]
-        return given
+        return [given[name] for name in self.names]
 
     def rows(self, fetched: list[Any]) -> list[Any]:
         """What came back, as rows."""
@@ -120,15 +124,15 @@ class Prepared:
         with the commit (`settle`): a round trip less.  A refusal comes then.
         """
         form = self.form(connection.dialect)
-        if form.is_positional:
+        if form.to_sent is None:
             _execute(connection, form, values)
         else:
-            connection.info.setdefault(_PUT_OFF, []).append((form, form.parameters(values)))
+            _put_off(connection, form.sql, form.parameters(values))
 
     def rows(self, connection: Connection, values: Values = _NO_VALUES) -> list[Any]:
         """All rows, as named tuples."""
         form = self.form(connection.dialect)
-        if not form.is_positional:
+        if form.to_sent is not None:
             asked: dict[Any, list[Any]] | None = connection.info.get(_ASKED_AHEAD)
             if asked:
                 rows = asked.pop(_question(self, values), None)
@@ -202,6 +206,10 @@ class NextId:
         return number
 
 
+class KeyTakenError(Exception):
+    """What `InsertIfNew.run_soon` was to insert is there already."""
+
+
 class InsertIfNew:
     """An INSERT that gives way to a row of the same primary key.
 
@@ -234,6 +242,19 @@ class InsertIfNew:
             return False
         return True
 
+    def run_soon(self, connection: Connection, values: Values) -> None:
+        """Insert a row before anything else is asked; on PostgreSQL in the same round trip.
+
+        Raises:
+            KeyTakenError: its key is taken.  On PostgreSQL it comes from what is asked next, or
+                from `settle`; the transaction can go on.
+        """
+        form = self._giving_way.form(connection.dialect)
+        if form.to_sent is not None:
+            _put_off(connection, form.sql, form.parameters(values), must_touch=True)
+        elif not self.run(connection, values):
+            raise KeyTakenError
+
 
 def together(
     connection: Connection, steps: Sequence[tuple[Prepared, Values]]
@@ -246,13 +267,13 @@ def together(
     for step, values in steps:
         form = step.form(connection.dialect)
         given.append((form, form.parameters(values)))
-    if given[0][0].is_positional:  # sqlite3
-        cursors = [_driver_execute(connection, form.sql, parameters) for form, parameters in given]
+    if given[0][0].to_sent is not None:
+        gave = _flown(connection, given)
     else:
-        cursors = _pipelined(connection, given)
+        gave = [_driver_execute(connection, form.sql, parameters) for form, parameters in given]
     return [
-        None if form.row is None else form.rows(cursor.fetchall())
-        for (form, _), cursor in zip(given, cursors, strict=True)
+        None if form.row is None else form.rows(each.fetchall())
+        for (form, _), each in zip(given, gave, strict=True)
     ]
 
 
@@ -278,20 +299,53 @@ def _question(statement: Prepared, values: Values) -> tuple[int, frozenset[tuple
 def settle(connection: Connection) -> None:
     """Run what was put off (`Prepared.run_by_the_end`) and see whether it was refused."""
     if connection.info.get(_PUT_OFF):
-        _pipelined(connection, [])
+        _flown(connection, [])
+
+
+def begin(connection: Connection, commands: Sequence[str]) -> None:
+    """Begin a transaction with its first statement (PostgreSQL): a round trip less.
+
+    BEGIN by itself finds out whether the server has closed the connection meanwhile; here a
+    look at the socket does: a server that leaves says so.
+    """
+    driver: Any = connection.connection.driver_connection
+    if _flight().has_news(driver):
+        for sql in commands:
+            command(connection, sql)
+    else:
+        connection.info[_PUT_OFF] = [(sql, (), False) for sql in commands]
+        connection.info[_NOT_BEGUN] = len(commands)
 
 
 def end(connection: Connection) -> None:
-    """The transaction ends: run what was put off, forget what was asked ahead."""
-    settle(connection)
-    connection.info.pop(_ASKED_AHEAD, None)
+    """Commit (PostgreSQL): with what was put off, in one round trip.
+
+    Nothing is sent when nothing was asked since `begin`.
+    """
+    info = connection.info
+    info.pop(_ASKED_AHEAD, None)
+    if info.pop(_NOT_BEGUN, 0) == len(info.get(_PUT_OFF, (None,))):
+        info.pop(_PUT_OFF)
+        return
+    try:
+        if any(must_touch for _, _, must_touch in info.get(_PUT_OFF, ())):
+            settle(connection)  # what is refused here must not be committed
+        _put_off(connection, "COMMIT", ())
+        _flown(connection, [])
+    except BaseException:
+        info.pop(_PUT_OFF, None)
+        if not connection.invalidated:
+            driver: Any = connection.connection.driver_connection
+            if not driver.closed:
+                driver.rollback()  # SQLAlchemy takes the transaction for ended
+        raise
 
 
 def forget(connection: Connection) -> None:
     """Never run what was put off: the transaction is rolled back."""
     if not connection.invalidated:
-        connection.info.pop(_PUT_OFF, None)
-        connection.info.pop(_ASKED_AHEAD, None)
+        for kept in (_PUT_OFF, _ASKED_AHEAD, _NOT_BEGUN):
+            connection.info.pop(kept, None)
 
 
 def command(connection: Connection, sql: str) -> None:
@@ -300,21 +354,45 @@ def command(connection: Connection, sql: str) -> None:
 
 
 def _execute(connection: Connection, form: _Form, values: Values) -> Any:
-    if not form.is_positional and connection.info.get(_PUT_OFF):
-        return _pipelined(connection, [(form, form.parameters(values))])[0]
+    if form.to_sent is not None:
+        return _flown(connection, [(form, form.parameters(values))])[0]
     return _driver_execute(connection, form.sql, form.parameters(values))
 
 
-def _pipelined(connection: Connection, given: list[tuple[_Form, Any]]) -> list[Any]:
-    """What was put off, then these, in one round trip; the cursors of these."""
-    put_off = connection.info.pop(_PUT_OFF, [])
+def _put_off(
+    connection: Connection, sql: str, values: Sequence[Any], *, must_touch: bool = False
+) -> None:
+    """Let a statement leave with the next flight; ``must_touch``: see `KeyTakenError`."""
+    connection.info.setdefault(_PUT_OFF, []).append((sql, values, must_touch))
+
+
+def _flown(connection: Connection, given: list[tuple[_Form, Any]]) -> list[Any]:
+    """What was put off, then these, in one round trip; what these gave."""
+    flight, info = _flight(), connection.info
+    put_off = info.pop(_PUT_OFF, [])
+    info.pop(_NOT_BEGUN, None)
     driver: Any = connection.connection.driver_connection
+    ground = info.get(_GROUND)
+    if ground is None or ground.driver is not driver:
+        ground = info[_GROUND] = flight.Ground.of(driver)
+    sent = [(sql, values) for sql, values, _ in put_off]
+    sent += [(form.sql, values) for form, values in given]
     try:
-        with driver.pipeline():
-            cursors = [driver.execute(form.sql, each) for form, each in (*put_off, *given)]
+        landed: list[Any] = flight.fly(ground, sent)
+    except flight.FlightRefusedError as refused:
+        raise _fault(connection, driver, refused.sql, refused.fault) from refused.fault
     except connection.dialect.loaded_dbapi.Error as fault:
-        raise _fault(connection, driver, "pipeline", fault) from fault
-    return cursors[len(put_off) :]
+        raise _fault(connection, driver, "flight", fault) from fault
+    for (_, _, must_touch), each in zip(put_off, landed, strict=False):
+        if must_touch and not each.rowcount:
+            raise KeyTakenError
+    return landed[len(put_off) :]
+
+
+def _flight() -> Any:
+    from storage import flight  # here: it takes psycopg with it, which SQLite alone does not need
+
+    return flight
 
 
 def _driver_execute(connection: Connection, sql: str, parameters: Any) -> Any:
@@ -358,6 +436,7 @@ def _compiled(
         for name, parameter in compiled.binds.items()
         if parameter.literal_execute
     }
+    to_sent = None if compiled.positional else _flight().to_text
     to_driver: list[tuple[str, _Convert]] = []
     for name, parameter in compiled.binds.items():
         if name in constants:
@@ -365,14 +444,20 @@ def _compiled(
         if type(parameter.type) is WholeNumber:
             to_driver.append((name, whole_number))
             continue
+        if to_sent is not None and isinstance(parameter.type, LargeBinary):
+            continue  # the driver's wrapper for bytes says nothing to a flight
         convert = parameter.type.dialect_impl(dialect).bind_processor(dialect)
         if convert is not None:
             to_driver.append((name, convert))
     results = [(str(column.key), column.type) for column in statement.exported_columns]
+    sql = str(compiled)
+    names = [name for name in compiled.positiontup or () if name not in constants]
+    if to_sent is not None:
+        sql, names = _numbered(sql)
     return _Form(
-        sql=_WRITTEN_OUT.sub(lambda found: constants[found[1]], str(compiled)),
-        names=tuple(name for name in compiled.positiontup or () if name not in constants),
-        is_positional=bool(compiled.positional),
+        sql=_WRITTEN_OUT.sub(lambda found: constants[found[1]], sql),
+        names=tuple(names),
+        to_sent=to_sent,
         constants={
             name: parameter.value
             for name, parameter in compiled.binds.items()
@@ -382,6 +467,21 @@ def _compiled(
         row=_row_maker([name for name, _ in results]) if results else None,
         from_driver=tuple(_from_driver([kind for _, kind in results], dialect)),
     )
+
+
+def _numbered(sql: str) -> tuple[str, list[str]]:
+    """A statement with ``$1`` ... where its values go, and which value each is."""
+    names: list[str] = []
+
+    def place(found: re.Match[str]) -> str:
+        name = found["name"]
+        if name is None:
+            return "%"
+        if name not in names:
+            names.append(name)
+        return f"${names.index(name) + 1}"
+
+    return _PLACE.sub(place, sql), names
 
 
 def _write_out(parameter: Any) -> None:

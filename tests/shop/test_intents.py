@@ -144,7 +144,7 @@ import os, signal
 from datetime import UTC, datetime
 import psycopg
 from sqlalchemy import Engine, event
-import storage.prepared
+import storage.flight, storage.prepared
 from vending import Shop
 from vending.security.line_module import LineModule
 from tests.shop.test_intents import REQUEST, START_ISO
@@ -176,6 +176,7 @@ shop = Shop.open({url!r}, now=lambda: datetime.fromisoformat(START_ISO),
     security=Watched("127.0.0.1", {port}))
 storage.prepared._driver_execute = watch(storage.prepared._driver_execute)
 psycopg.Connection.execute = watch(psycopg.Connection.execute)
+storage.flight.checked_in = watch(storage.flight.checked_in)
 event.listen(Engine, "commit", commit)
 shop.vend(REQUEST)
 die("answered")

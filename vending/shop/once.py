@@ -17,7 +17,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, bindparam, select, update
 
 from storage.engine import writing
-from storage.prepared import InsertIfNew, Prepared
+from storage.prepared import InsertIfNew, KeyTakenError, Prepared, settle
 from vending.errors import FaultFamily, VendingError
 from vending.receipts.receipt import Receipt
 from vending.shop.faults import (
@@ -105,9 +105,10 @@ def answer_once(
     """
     try:
         with writing(engine) as connection:
-            if not begin(connection, question, received_at):
+            try:
+                receipt = _worked(connection, question, received_at, work)
+            except KeyTakenError:
                 return repeated(connection, question)
-            receipt = work(connection)
             response = done(question, receipt)
             store(connection, question, Outcome.DONE, response)
     except VendingError as fault:
@@ -117,6 +118,25 @@ def answer_once(
     return VendResult(
         Outcome.DONE, question.client, question.message_id, response, False, receipt, None
     )
+
+
+def _worked(
+    connection: Connection,
+    question: Question,
+    received_at: datetime,
+    work: Callable[[Connection], Receipt],
+) -> Receipt:
+    """The work of a request that was not asked before.
+
+    Raises:
+        KeyTakenError: it was.
+    """
+    _NEW.run_soon(connection, _row(question, received_at))
+    try:
+        return work(connection)
+    except VendingError:
+        settle(connection)  # was it asked before?  Then it has its answer, whatever this one is
+        raise
 
 
 def refuse_once(
@@ -156,18 +176,20 @@ def _stored(connection: Connection, client: str, message_id: str) -> Any:
 
 
 def begin(connection: Connection, question: Question, received_at: datetime) -> bool:
-    return _NEW.run(
-        connection,
-        {
-            "client": question.client,
-            "message_id": question.message_id,
-            "operation": question.operation,
-            "request_sha256": question.sha256,
-            "received_at": received_at,
-            "operator": question.operator,
-            "terminal": question.terminal,
-        },
-    )
+    """Store a request's id; tells whether it is new."""
+    return _NEW.run(connection, _row(question, received_at))
+
+
+def _row(question: Question, received_at: datetime) -> dict[str, object]:
+    return {
+        "client": question.client,
+        "message_id": question.message_id,
+        "operation": question.operation,
+        "request_sha256": question.sha256,
+        "received_at": received_at,
+        "operator": question.operator,
+        "terminal": question.terminal,
+    }
 
 
 def repeated(connection: Connection, question: Question) -> VendResult:
@@ -192,7 +214,7 @@ def _result(stored: Any) -> VendResult:
 
 
 def done(question: Question, receipt: Receipt) -> bytes:
-    return _response(question, Outcome.DONE, {"receipt": receipt.to_json()})
+    return _response(question, Outcome.DONE, {"receipt": receipt.for_json()})
 
 
 def failed(question: Question, fault: VendingError) -> bytes:

@@ -114,6 +114,8 @@ def sell_credit(
             asks_group(held),
             asks_used_tids(held),
             asks_last_purchase(held),
+            ledger.NEXT_TRANSACTION.ahead(),
+            NEXT_RECEIPT.ahead(),
         ],
     )
     ask_about_second(connection, held, request, utility, now)
@@ -130,7 +132,6 @@ def sell_credit(
         tender=request.tender,
         lock=True,
     )
-    ask_ahead(connection, [ledger.NEXT_TRANSACTION.ahead(), NEXT_RECEIPT.ahead()])
     sold = offer.quote
     bought_before = last_purchase(connection, held)
     moves = moves_of(sold, request.tender)

@@ -1,0 +1,143 @@
+"""Statements that leave together (PostgreSQL): values, refusals, what is left of a connection."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import Column, Engine, LargeBinary, MetaData, Table, Text, bindparam, insert, select
+
+from storage.engine import open_engine, reading, writing
+from storage.errors import InvariantError, ValueRefusedError
+from storage.prepared import InsertIfNew, KeyTakenError, Prepared
+from storage.types import UtcTimestamp, WholeNumber
+from tests.shop.databases import PostgresqlDatabases
+
+_THINGS = Table(
+    "things",
+    MetaData(),
+    Column("name", Text, primary_key=True),
+    Column("count", WholeNumber),
+    Column("content", LargeBinary),
+    Column("at", UtcTimestamp),
+)
+_INSERT = Prepared(insert(_THINGS))
+_IF_NEW = InsertIfNew(_THINGS, list(_THINGS.c.keys()))
+_BY_NAME = select(_THINGS).where(_THINGS.c.name == bindparam("wanted"))
+_FIND = Prepared(_BY_NAME)
+_LOCK = Prepared(_BY_NAME.with_for_update())
+_ROW: dict[str, Any] = {
+    "name": "50 % of $1, %(name)s 'é'",
+    "count": -(2**63),
+    "content": b"\0\\x\xff",
+    "at": datetime(900, 1, 2, 3, 4, 5, 6, UTC),
+}
+
+
+@pytest.fixture
+def url(postgresql_databases: PostgresqlDatabases) -> Iterator[str]:
+    url = postgresql_databases.shop()
+    yield url
+    postgresql_databases.discard(url)
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    engine = open_engine(url)
+    with writing(engine) as connection:
+        _THINGS.create(connection)
+    with writing(engine) as connection:
+        _INSERT.run(connection, _ROW)
+    yield engine
+    engine.dispose()
+
+
+def _found(engine: Engine, name: str) -> Any:
+    with reading(engine) as connection:
+        return _FIND.first(connection, {"wanted": name})
+
+
+def test_values_come_back_as_they_went(engine: Engine) -> None:
+    assert _found(engine, _ROW["name"]) == tuple(_ROW.values())
+
+
+@pytest.mark.parametrize("wrong", [{"name": "a\0b"}, {"name": "\ud800"}, {"count": 2**63}])
+def test_values_that_fit_no_column_are_refused(engine: Engine, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueRefusedError), writing(engine) as connection:
+        _INSERT.run(connection, {**_ROW, "name": "other", **wrong})
+    assert _found(engine, "other") is None
+
+
+def test_a_refusal_that_comes_with_the_commit_undoes_all_and_frees_the_connection(
+    engine: Engine,
+) -> None:
+    def write(*rows: dict[str, Any]) -> None:
+        with writing(engine) as connection:
+            for row in rows:
+                _INSERT.run_by_the_end(connection, row)
+
+    with pytest.raises(InvariantError):
+        write({**_ROW, "name": "other"}, _ROW)
+    with writing(engine) as connection:
+        assert _FIND.first(connection, {"wanted": "other"}) is None
+
+
+def test_a_key_that_is_taken_is_told_before_anything_is_committed(engine: Engine) -> None:
+    with writing(engine) as connection:
+        _IF_NEW.run_soon(connection, _ROW)
+        with pytest.raises(KeyTakenError):
+            _FIND.first(connection, {"wanted": "other"})
+        assert _FIND.first(connection, {"wanted": _ROW["name"]}).count == _ROW["count"]
+
+    def write_all() -> None:
+        with writing(engine) as connection:
+            _IF_NEW.run_soon(connection, _ROW)
+            _INSERT.run_by_the_end(connection, {**_ROW, "name": "other"})
+
+    with pytest.raises(KeyTakenError):
+        write_all()
+    assert _found(engine, "other") is None
+
+
+def test_nothing_is_sent_when_nothing_is_asked(engine: Engine) -> None:
+    with writing(engine):
+        pass
+    with reading(engine):
+        pass
+    assert _found(engine, _ROW["name"]) is not None
+
+
+def test_a_connection_that_the_server_closed_is_replaced(engine: Engine, url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    with writing(engine) as connection:
+        assert _FIND.first(connection, {"wanted": _ROW["name"]}) is not None
+
+
+def test_ctrl_c_while_a_lock_is_waited_for_leaves_a_connection_that_works(
+    engine: Engine, url: str
+) -> None:
+    wanted = {"wanted": _ROW["name"]}
+    with psycopg.connect(url) as other:
+        other.execute("SELECT 1 FROM things FOR UPDATE")
+        threading.Thread(target=_interrupt_soon).start()
+        with pytest.raises(KeyboardInterrupt), writing(engine) as connection:
+            _LOCK.first(connection, wanted)
+        other.rollback()
+    with writing(engine) as connection:
+        assert _LOCK.first(connection, wanted) is not None
+
+
+def _interrupt_soon() -> None:
+    time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGINT)
