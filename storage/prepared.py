@@ -333,11 +333,12 @@ def end(connection: Connection) -> None:
         _put_off(connection, "COMMIT", ())
         _flown(connection, [])
     except BaseException:
-        info.pop(_PUT_OFF, None)
+        # SQLAlchemy takes the transaction for ended: neither does it roll back nor tell of it.
+        connection.dispatch.rollback(connection)
         if not connection.invalidated:
             driver: Any = connection.connection.driver_connection
             if not driver.closed:
-                driver.rollback()  # SQLAlchemy takes the transaction for ended
+                driver.rollback()
         raise
 
 

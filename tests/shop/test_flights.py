@@ -12,7 +12,18 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import Column, Engine, LargeBinary, MetaData, Table, Text, bindparam, insert, select
+from sqlalchemy import (
+    Column,
+    Engine,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    bindparam,
+    event,
+    insert,
+    select,
+)
 
 from storage.engine import open_engine, reading, writing
 from storage.errors import InvariantError, ValueRefusedError
@@ -83,8 +94,11 @@ def test_a_refusal_that_comes_with_the_commit_undoes_all_and_frees_the_connectio
             for row in rows:
                 _INSERT.run_by_the_end(connection, row)
 
+    undone: list[object] = []
+    event.listen(engine, "rollback", undone.append)
     with pytest.raises(InvariantError):
         write({**_ROW, "name": "other"}, _ROW)
+    assert len(undone) == 1  # for those who wait for the end of a transaction
     with writing(engine) as connection:
         assert _FIND.first(connection, {"wanted": "other"}) is None
 
