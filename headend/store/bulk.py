@@ -62,28 +62,6 @@ def copy(connection: Connection, into: str, streams: Sequence[bytes]) -> None:
             door.write(stream)
 
 
-def copied_out(connection: Connection, query: str, widths: Sequence[int]) -> list[Column]:
-    """What a query gives, as columns of integers (PostgreSQL).
-
-    Args:
-        connection: in a transaction.
-        query: also a DELETE with RETURNING; it gives no NULL.
-        widths: of its columns, in bytes.
-    """
-    sql = f"COPY ({query}) TO STDOUT (FORMAT BINARY)"
-    with (
-        driver_faults(connection, sql) as driver,
-        driver.cursor() as cursor,
-        cursor.copy(sql) as door,
-    ):
-        stream = b"".join(door)
-    fields: list[Any] = [("count", ">i2")]
-    for place, width in enumerate(widths):
-        fields += [(f"n{place}", ">i4"), (f"v{place}", f">i{width}")]
-    rows = np.frombuffer(stream[len(_HEAD) : -len(_END)], np.dtype(fields))
-    return [rows[f"v{place}"].astype(f"i{width}") for place, width in enumerate(widths)]
-
-
 def waiting_table(connection: Connection, name: str, columns: str) -> None:
     """An empty table of this session, for rows on their way into another (PostgreSQL)."""
     execute(connection, f"CREATE TEMP TABLE IF NOT EXISTS {name} ({columns}) ON COMMIT DELETE ROWS")

@@ -7,10 +7,10 @@ moment, be run again, or run twice at the same time: nothing is lost and nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from sqlalchemy import Connection
@@ -28,7 +28,6 @@ GRACE: Final = timedelta(hours=1)
 CHUNK_VALUES: Final = 100_000
 """About so many values in one transaction."""
 _COLUMNS: Final = ", ".join(NAMES)
-_WIDTHS: Final = (8, 4, 4, 2, 2, 2, 2)
 
 Told = Callable[[int, int], None]
 """Is told how many values are packed, of how many."""
@@ -121,11 +120,32 @@ def _taken_out(connection: Connection, day: int, after: int, bound: int) -> Arri
         return Arrivals.of_rows(rows)
     found = bulk.rows(connection, f"SELECT DISTINCT device_id FROM interval_arrivals WHERE {among}")
     hold_devices(connection, np.array([row[0] for row in found], np.int64))
-    return Arrivals.of_columns(
-        bulk.copied_out(
-            connection, f"DELETE FROM interval_arrivals WHERE {among} RETURNING {_COLUMNS}", _WIDTHS
-        )
+    # one row for each packed day: a row for each value costs more to fetch than to pack
+    groups = bulk.rows(
+        connection,
+        f"WITH gone AS (DELETE FROM interval_arrivals WHERE {among} RETURNING {_COLUMNS}) "
+        "SELECT device_id, quantity_id, interval_min, string_agg(int2send(slot), ''::bytea), "
+        "string_agg(int4send(value), ''::bytea), string_agg(int2send(quality), ''::bytea) "
+        "FROM gone GROUP BY device_id, quantity_id, interval_min",
     )
+    return _spread(day, groups)
+
+
+def _spread(day: int, groups: Sequence[Any]) -> Arrivals:
+    """Values that come together by packed day: their bytes lie one after another, big-endian."""
+    if not groups:
+        return Arrivals.of_rows([])
+    devices, quantities, lengths, *columns = zip(*groups, strict=True)
+    counts = [len(slots) // 2 for slots in columns[0]]
+    slot, value, quality = (
+        np.frombuffer(b"".join(column), width)
+        for column, width in zip(columns, (">i2", ">i4", ">i2"), strict=True)
+    )
+    device_id, quantity_id, interval_min = (
+        np.repeat(key, counts) for key in (devices, quantities, lengths)
+    )
+    days = np.full(len(value), day)
+    return Arrivals.of_columns((device_id, days, value, quantity_id, interval_min, slot, quality))
 
 
 def _mark(connection: Connection) -> str:

@@ -63,8 +63,8 @@ _SPAN: Final = Prepared(
 _LATEST: Final = Prepared(
     select(*_HELD)
     .where(*_of_quantity, readings.c.at <= bindparam("until"))
-    .order_by(readings.c.at.desc(), readings.c.source)
-    .limit(1)
+    .order_by(readings.c.at.desc())  # not by the source, too: the index is read backwards
+    .limit(len(SOURCES))
 )
 _CORRECTED: Final = Prepared(
     select(
@@ -171,9 +171,10 @@ def latest_readings(
     for quantity in quantities:
         number = quantity_id(connection, quantity)
         key = {"device_id": device_id, "quantity_id": number}
-        row = None if number is None else _LATEST.first(connection, {**key, "until": until})
-        if row is None:
+        rows = [] if number is None else _LATEST.rows(connection, {**key, "until": until})
+        if not rows:
             continue
+        row = min((each for each in rows if each.at == rows[0].at), key=_source)
         value, quality = row.value, row.quality
         just_then = {"since": row.at, "until": row.at + _A_MOMENT}
         for correction in _CORRECTED.rows(connection, {**key, **just_then}):
@@ -183,6 +184,12 @@ def latest_readings(
             device_id, quantity, row.at, value, SOURCE_OF[row.source], Quality(quality)
         )
     return found
+
+
+def _source(row: Any) -> int:
+    """What the meter itself says now goes before what it froze, and both before a person's."""
+    source: int = row.source
+    return source
 
 
 def _rows(connection: Connection, given: Sequence[Reading]) -> list[_Row]:

@@ -225,7 +225,7 @@ def million(station: Station, new_device: Callable[[], int]) -> tuple[int, int]:
 
 _QUESTIONS = {
     "latest": "SELECT value FROM readings WHERE device_id = {d} AND quantity_id = {q} "
-    "ORDER BY at DESC LIMIT 1",
+    "ORDER BY at DESC LIMIT 5",
     "span": "SELECT value FROM readings WHERE device_id = {d} AND quantity_id = {q} "
     "AND at >= '2020-09-20' AND at < '2020-09-21' ORDER BY at, source",
     "days": "SELECT packed FROM interval_days WHERE day IN (20697, 20698, 20699) "
