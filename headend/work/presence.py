@@ -17,14 +17,14 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Final, NoReturn
 
 import structlog
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, exists, insert, select, update
 
 from headend.faults import HeadEndError, StoreUnavailableError
 from headend.station import Station
 from headend.work import upkeep
 from headend.work.durable import DurableWork
 from headend.work.locks import FileLocks, locks_of
-from headend.work.tables import line_owners, workers
+from headend.work.tables import line_owners, line_turns, workers
 
 log = structlog.get_logger("headend.work")
 
@@ -202,5 +202,8 @@ class Presence:
     def _leave(self) -> None:
         with self._station.writing() as connection:
             connection.execute(delete(line_owners).where(line_owners.c.worker == self.name))
-            connection.execute(delete(workers).where(workers.c.name == self.name))
+            # With a line still in hand (its end could not be written) we count as dead instead,
+            # and others take it over.
+            in_hand = exists().where(line_turns.c.worker == self.name)
+            connection.execute(delete(workers).where(workers.c.name == self.name, ~in_hand))
         self._locks.release(self.name)

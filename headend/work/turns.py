@@ -11,22 +11,19 @@ line's row.  Steps may be repeated: a commit whose answer was lost is no fault.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, bindparam, case, delete, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
 from headend.work.engine import queue_turn
 from headend.work.keys import new_key
 from headend.work.port import Job, Urgency
 from headend.work.queues import LINES, queue_of_line, queue_of_worker
 from headend.work.tables import jobs, line_turns
-from storage.engine import insert_if_new
-from storage.prepared import Prepared
+from storage.prepared import InsertIfNew, Prepared
 
 if TYPE_CHECKING:
     from dbos import DBOSClient
@@ -47,6 +44,42 @@ _HEAD: Final = Prepared(
 )
 _RUNNING: Final = Prepared(
     select(jobs).where(jobs.c.line == bindparam("line"), jobs.c.state == "running")
+)
+_ROW: Final = InsertIfNew(line_turns, ["line", "turn", "queue", "urgency", "handed_at"])
+_GIVE: Final = Prepared(
+    update(line_turns)
+    .where(line_turns.c.line == bindparam("at"))
+    .values(
+        turn=bindparam("turn"),
+        queue=bindparam("queue"),
+        urgency=bindparam("urgency"),
+        handed_at=bindparam("now"),
+    )
+)
+_HOLD: Final = Prepared(
+    update(line_turns).where(line_turns.c.line == bindparam("at")).values(worker=bindparam("by"))
+)
+_BEGIN: Final = Prepared(
+    update(jobs)
+    .where(jobs.c.key == bindparam("at"))
+    .values(
+        state="running",
+        begun=bindparam("count"),
+        begun_at=bindparam("now"),
+        worker=bindparam("by"),
+    )
+)
+_MINE: Final = (
+    jobs.c.key == bindparam("at"),
+    jobs.c.state == "running",
+    jobs.c.begun == bindparam("count"),
+    jobs.c.worker == bindparam("by"),
+)
+_PUT_BACK: Final = Prepared(update(jobs).where(*_MINE).values(state="waiting", worker=None))
+_END: Final = Prepared(
+    update(jobs)
+    .where(*_MINE)
+    .values(state=bindparam("how"), ended_at=bindparam("now"), fault=bindparam("why"))
 )
 
 
@@ -95,10 +128,9 @@ def hand_out(connection: Connection, asking: DBOSClient, line: int, now: datetim
         _let_go(connection, line)
         return False
     turn = new_key(now)
-    connection.execute(
-        update(line_turns)
-        .where(line_turns.c.line == line)
-        .values(turn=turn, queue=queue, urgency=head.urgency, handed_at=now)
+    _GIVE.run(
+        connection,
+        {"at": line, "turn": turn, "queue": queue, "urgency": head.urgency, "now": now},
     )
     queue_turn(connection, asking, queue, head.urgency, line, turn)
     return True
@@ -118,9 +150,7 @@ def begin(connection: Connection, asking: DBOSClient, turn: Turn, now: datetime)
         _let_go(connection, turn.line)
         hand_out(connection, asking, turn.line, now)
         return None
-    connection.execute(
-        update(line_turns).where(line_turns.c.line == turn.line).values(worker=turn.worker)
-    )
+    _HOLD.run(connection, {"at": turn.line, "by": turn.worker})
     return _next(connection, turn, now)
 
 
@@ -166,20 +196,6 @@ def take_from(
     hand_out(connection, asking, line, now)
 
 
-def lines_without_turn(connection: Connection, limit: int) -> Iterator[int]:
-    """Lines for which something waits, though no turn has been given."""
-    rows = connection.execute(
-        select(jobs.c.line)
-        .distinct()
-        .where(
-            jobs.c.state == "waiting",
-            ~select(line_turns.c.line).where(line_turns.c.line == jobs.c.line).exists(),
-        )
-        .limit(limit)
-    )
-    yield from rows.scalars().all()
-
-
 def _locked(connection: Connection, line: int, now: datetime) -> Any:
     """The line's row, locked; made if there is none."""
     while True:
@@ -193,10 +209,7 @@ def _locked(connection: Connection, line: int, now: datetime) -> Any:
             "urgency": max(Urgency) + 1,
             "handed_at": now,
         }
-        if connection.dialect.name == "sqlite":
-            insert_if_new(connection, line_turns, values)
-        else:
-            connection.execute(postgresql_insert(line_turns).on_conflict_do_nothing(), values)
+        _ROW.run(connection, values)
 
 
 def _is_here(connection: Connection, turn: Turn) -> bool:
@@ -217,11 +230,8 @@ def _next(connection: Connection, turn: Turn, now: datetime) -> Begun | None:
     if head is None:
         _let_go(connection, turn.line)
         return None
-    connection.execute(
-        update(jobs)
-        .where(jobs.c.key == head.key)
-        .values(state="running", begun=head.begun + 1, begun_at=now, worker=turn.worker)
-    )
+    values = {"at": head.key, "count": head.begun + 1, "now": now, "by": turn.worker}
+    _BEGIN.run(connection, values)
     return Begun(job_of(head), head.begun + 1)
 
 
@@ -229,27 +239,20 @@ def _note(
     connection: Connection, last: Begun, turn: Turn, ended: Ended, fault: str, now: datetime
 ) -> None:
     """Write how a job ended, unless somebody else has begun it since."""
-    mine = (
-        jobs.c.key == last.job.key,
-        jobs.c.state == "running",
-        jobs.c.begun == last.begun,
-        jobs.c.worker == turn.worker,
-    )
+    mine = {"at": last.job.key, "count": last.begun, "by": turn.worker}
     if ended in (Ended.BACK, Ended.AWAY) and last.begun < BEGUN_MAX:
-        connection.execute(update(jobs).where(*mine).values(state="waiting", worker=None))
-        return
-    if ended is Ended.DONE:
-        connection.execute(update(jobs).where(*mine).values(state="done", ended_at=now))
-        return
-    connection.execute(
-        update(jobs)
-        .where(*mine)
-        .values(state="failed", ended_at=now, fault=fault or "begun_too_often")
-    )
+        _PUT_BACK.run(connection, mine)
+    elif ended is Ended.DONE:
+        _END.run(connection, {**mine, "how": "done", "now": now, "why": None})
+    else:
+        why = fault or "begun_too_often"
+        _END.run(connection, {**mine, "how": "failed", "now": now, "why": why})
 
 
 def _take_back(connection: Connection, line: int, now: datetime) -> None:
     """What a dead worker had begun on this line waits again, or is given up."""
+    if _RUNNING.first(connection, {"line": line}) is None:
+        return
     is_hopeless = jobs.c.lost + 1 >= LOST_MAX
     connection.execute(
         update(jobs)

@@ -45,10 +45,14 @@ def test_a_lines_jobs_go_one_at_a_time_the_urgent_first(
     routine = [job(ms=20) for _ in range(3)]
     order = job(Urgency.ORDER, kind="order", ms=20)
     elsewhere = [job(line=line, ms=20) for line in range(2, 12)]
-    queue(station, work, late, *routine, order, *elsewhere)
+    chain = job(line=20, kind="chain", left=3)
+    queue(station, work, late, *routine, order, chain, *elsewhere)
     worker = start("north").started()
     until(lambda: all_ended(station), "all jobs")
-    mine = [key for key in in_effect(station) if key not in {each.key for each in elsewhere}]
+    assert count(station, "SELECT count(*) FROM effects WHERE line = 20") == 4
+    mine = [
+        row[0] for row in rows(station, "SELECT key FROM effects WHERE line = 1 ORDER BY at_ms")
+    ]
     assert mine == [each.key for each in (order, *routine, late)]
     assert no_line_had_two_at_once(station)
     assert count(station, "SELECT count(*) FROM line_turns") == 0

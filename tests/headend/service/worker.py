@@ -25,6 +25,7 @@ from headend.service.until_signal import run
 from headend.station import Station
 from headend.talk.lines import Lines
 from headend.work.durable import DurableWork
+from headend.work.keys import new_key
 from headend.work.port import Handler, Job
 from protocols.transport import Link, Registration
 from storage.engine import open_engine
@@ -44,6 +45,24 @@ def asking(lines: Lines, mark: Handler) -> Handler:
     return handle
 
 
+def chaining(station: Station, work: DurableWork, mark: Handler) -> Handler:
+    """A handler that queues the next job of its kind, as a round does that gives way."""
+
+    def follow(job: Job) -> None:
+        left = int(job.payload["left"])
+        if left:
+            key = new_key(datetime.now(UTC))
+            following = Job(key, job.kind, job.line, job.urgency, {"left": left - 1})
+            with station.writing() as connection:
+                work.enqueue(connection, following)
+
+    async def handle(job: Job) -> None:
+        await mark(job)
+        await asyncio.to_thread(follow, job)
+
+    return handle
+
+
 def main(asked: dict[str, Any]) -> None:
     """Work until told to stop."""
     # its words are not read: they must not fill the pipe that its first line comes by
@@ -56,11 +75,19 @@ def main(asked: dict[str, Any]) -> None:
         **{"poll_s": 0.1, "beat_s": 0.2, "dead_after_s": 1.0, "stop_s": 10}
         | asked.get("limits", {})
     )
+    work = DurableWork(engine)
     service = Service(
         station,
-        DurableWork(engine),
+        work,
         lines,
-        Rooms(handlers={"round": mark, "order": mark, "modem": asking(lines, mark)}),
+        Rooms(
+            handlers={
+                "round": mark,
+                "order": mark,
+                "modem": asking(lines, mark),
+                "chain": chaining(station, work, mark),
+            }
+        ),
         name=asked["name"],
         ports=Ports(
             modems=("127.0.0.1", 0),
