@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -67,23 +68,27 @@ def wait_for(
 ) -> list[Order]:
     """Wait until each of these has ended, or waits for a time or for a person; gives them."""
     from headend.orders.desk import Orders
-    from headend.orders.values import SETTLED, OrderState
 
     desk = Orders(station)
-    waiting = {order.order_id: order for order in given}
+    found = {order.order_id: order for order in given}
+    open_ = list(found)
     began = time.monotonic()
-    with counting("Orders", as_json=as_json, total=len(waiting)) as tell:
+    with counting("Orders", as_json=as_json, total=len(found)) as tell:
         while True:
-            found = {order_id: desk.find(order_id) for order_id in waiting}
             now = station.now()
-            still = [
-                each
-                for each in found.values()
-                if each.state not in SETTLED
-                and each.state is not OrderState.WAITING_APPROVAL
-                and (each.due_at is None or each.due_at <= now or each.sending_at is not None)
-            ]
-            tell(len(found) - len(still))
-            if not still or (timeout_s is not None and time.monotonic() - began > timeout_s):
+            for order_id in open_:
+                found[order_id] = desk.find(order_id)
+            open_ = [number for number in open_ if _is_under_way(found[number], now)]
+            tell(len(found) - len(open_))
+            if not open_ or (timeout_s is not None and time.monotonic() - began > timeout_s):
                 return list(found.values())
             time.sleep(_POLL_S)
+
+
+def _is_under_way(order: Order, now: datetime) -> bool:
+    """Whether something comes of it soon: it waits for no person and for no later time."""
+    from headend.orders.values import SETTLED, OrderState
+
+    if order.state in SETTLED or order.state is OrderState.WAITING_APPROVAL:
+        return False
+    return order.sending_at is not None or order.due_at is None or order.due_at <= now

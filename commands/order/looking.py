@@ -31,6 +31,7 @@ _batch = click.option("--batch", help="All orders of this batch.")
 @click.option("--meter", help="Only those to this meter.")
 @click.option("--state", "states", multiple=True, type=click.Choice([s.value for s in OrderState]))
 @click.option("--kind", "kinds", multiple=True, type=click.Choice([k.value for k in OrderKind]))
+@click.option("--receipt", type=click.IntRange(1), help="The deliveries of this receipt's tokens.")
 @_batch
 @click.option("--before", type=int, help="Only orders before this number, to page on.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
@@ -40,6 +41,7 @@ def list_(
     meter: str | None,
     states: tuple[str, ...],
     kinds: tuple[str, ...],
+    receipt: int | None,
     batch: str | None,
     before: int | None,
     limit: int,
@@ -49,12 +51,14 @@ def list_(
     """Orders, the latest first."""
     from headend.orders.choosing import device_ids
     from headend.orders.desk import Orders
+    from headend.orders.tokens import refs_of
 
     with open_station(database) as station:
         found = Orders(station).list(
             device_id=None if meter is None else device_ids(station, [meter])[meter],
             states=frozenset(map(OrderState, states)) or None,
             kinds=frozenset(map(OrderKind, kinds)) or None,
+            token_refs=None if receipt is None else refs_of(receipt),
             batch=batch,
             before=before,
             limit=limit,

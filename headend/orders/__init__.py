@@ -2,6 +2,7 @@
 
 ===================  ===================================================================
 `desk`               `Orders`: order, approve, cancel, look; begin here
+`placing`            how one is given
 `values`             kinds, states, an order as it stands
 `says`               what an order says, per kind: checked, canonical, without secrets
 `rules`              what forbids an order, what it waits for, what takes two people

@@ -7,29 +7,23 @@ given.
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, func, insert, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy import Connection, func, select
 
 from headend.faults import EntryError
 from headend.orders.faults import (
-    OrderIdTakenError,
     OrderStateError,
-    OrderWaitingError,
     SecondPersonError,
 )
-from headend.orders.moves import events_of, find_order, move, note, order_of, select_orders
-from headend.orders.queueing import queue_if_due, unqueue
+from headend.orders.moves import events_of, find_order, move, order_of, select_orders
+from headend.orders.placing import place, record, take_back, waits, weigh
+from headend.orders.queueing import queue_if_due
 from headend.orders.rules import Rules, Verdict
-from headend.orders.says import canonical, checked
 from headend.orders.tables import orders
 from headend.orders.values import (
-    CONTACT,
-    DISCONNECTS,
     WAITING,
     Order,
     OrderEvent,
@@ -39,9 +33,7 @@ from headend.orders.values import (
 )
 from headend.person import Right
 from headend.station import Station
-from headend.talk.device import load_device
 from headend.work.port import Work
-from storage import audit
 
 LIST_MAX: Final = 1_000
 _WAITING: Final = [state.value for state in WAITING]
@@ -78,37 +70,7 @@ class Orders:
             rules: those of a batch, read once.
         """
         self.station.require(Right.COMMAND)
-        known = self._known(connection, request)
-        if known is not None:
-            return known
-        device = load_device(connection, request.device_id)
-        says = checked(request.kind, request.says, device)
-        rules = rules or Rules(self.station, connection)
-        outside = request.outside_window or rules.policy.outside_window
-        verdict = rules.judge(
-            request.kind,
-            request.device_id,
-            says,
-            outside_window=outside,
-            not_before=request.not_before,
-            at_once=request.at_once,
-        )
-        superseded = self._make_room(connection, request, verdict)
-        values = self._values(request, says, verdict, rules, outside)
-        if superseded is not None:
-            values["supersedes"] = superseded.order_id
-        order_id = self._insert(connection, values)
-        if order_id is None:  # somebody was faster with the same id
-            known = self._known(connection, request)
-            assert known is not None, "the id was taken a moment ago"
-            return known
-        order = find_order(connection, order_id)
-        note(connection, self.station, order_id, order.state, "ordered", _waits(verdict))
-        if (
-            request.kind is not OrderKind.TOKEN
-        ):  # as a sale leaves no line, so its token leaves none
-            self._record(connection, "order.place", order, request.why)
-        return queue_if_due(connection, self.station, self.work, order)
+        return place(connection, self.station, self.work, request, rules)
 
     def weigh(self, connection: Connection, request: OrderRequest, rules: Rules) -> Verdict:
         """What would become of an order; writes nothing.
@@ -117,18 +79,7 @@ class Orders:
             OrderError: it would be refused.
         """
         self.station.require(Right.LOOK)
-        device = load_device(connection, request.device_id)
-        says = checked(request.kind, request.says, device)
-        verdict = rules.judge(
-            request.kind,
-            request.device_id,
-            says,
-            outside_window=request.outside_window or rules.policy.outside_window,
-            not_before=request.not_before,
-            at_once=request.at_once,
-        )
-        _require_room(_waiting_contact(connection, request), request, verdict)
-        return verdict
+        return weigh(connection, self.station, request, rules)
 
     # The second person
 
@@ -186,12 +137,12 @@ class Orders:
             order,
             OrderState.QUEUED,
             "approved",
-            _waits(verdict),
+            waits(verdict),
             approved_by=who,
             approved_at=now,
             due_at=verdict.due_at,
         )
-        self._record(connection, "order.approve", order, order.two_because or "")
+        record(connection, self.station, "order.approve", order, order.two_because or "")
         return queue_if_due(connection, self.station, self.work, find_order(connection, order_id))
 
     # Taking back
@@ -213,8 +164,8 @@ class Orders:
                 raise OrderStateError(
                     f"Order {order_id} is {order.state.value}: it cannot be cancelled any more."
                 )
-            self._cancel(connection, order, why)
-            self._record(connection, "order.cancel", order, why)
+            take_back(connection, self.station, self.work, order, why)
+            record(connection, self.station, "order.cancel", order, why)
             return find_order(connection, order_id)
 
     def cancel_batch(self, batch: str, *, why: str) -> list[Order]:
@@ -236,13 +187,9 @@ class Orders:
             )
             cancelled = [order_of(row) for row in rows]
             for order in cancelled:
-                self._cancel(connection, order, why)
-                self._record(connection, "order.cancel", order, why)
+                take_back(connection, self.station, self.work, order, why)
+                record(connection, self.station, "order.cancel", order, why)
             return [find_order(connection, order.order_id) for order in cancelled]
-
-    def _cancel(self, connection: Connection, order: Order, why: str) -> None:
-        unqueue(connection, self.work, order)
-        move(connection, self.station, order, OrderState.CANCELLED, "cancelled", why)
 
     # Looking
 
@@ -268,6 +215,7 @@ class Orders:
         device_id: int | None = None,
         states: frozenset[OrderState] | None = None,
         kinds: frozenset[OrderKind] | None = None,
+        token_refs: Sequence[str] | None = None,
         batch: str | None = None,
         before: int | None = None,
         limit: int = 100,
@@ -287,6 +235,8 @@ class Orders:
             query = query.where(orders.c.state.in_([state.value for state in states]))
         if kinds is not None:
             query = query.where(orders.c.kind.in_([kind.value for kind in kinds]))
+        if token_refs is not None:
+            query = query.where(orders.c.token_ref.in_(token_refs))
         if batch is not None:
             query = query.where(orders.c.batch == batch)
         if before is not None:
@@ -329,153 +279,3 @@ class Orders:
             return queue_if_due(
                 connection, self.station, self.work, find_order(connection, order_id)
             )
-
-    # What ordering is made of
-
-    def _known(self, connection: Connection, request: OrderRequest) -> Order | None:
-        """The order that has this id already.
-
-        Raises:
-            OrderIdTakenError: it is another one.
-        """
-        row = connection.execute(
-            select(orders.c.order_id, orders.c.request_sha256).where(
-                orders.c.client == request.client, orders.c.message_id == request.message_id
-            )
-        ).first()
-        if row is None:
-            return None
-        if bytes(row.request_sha256) != _sha256(request):
-            raise OrderIdTakenError(
-                f"{request.client} has used the message id {request.message_id} for another "
-                f"order, {row.order_id}."
-            )
-        return find_order(connection, row.order_id)
-
-    def _make_room(
-        self, connection: Connection, request: OrderRequest, verdict: Verdict
-    ) -> Order | None:
-        """Cancel the contrary order that still waits for this meter; gives it."""
-        waiting = _waiting_contact(connection, request, lock=True)
-        _require_room(waiting, request, verdict)
-        if waiting is not None:
-            why = f"A newer order took its place: {request.kind.value}. {request.why}"
-            self._cancel(connection, waiting, why)
-        return waiting
-
-    def _values(
-        self,
-        request: OrderRequest,
-        says: dict[str, Any],
-        verdict: Verdict,
-        rules: Rules,
-        outside: str,
-    ) -> dict[str, Any]:
-        if not request.why.strip():
-            raise EntryError("Say why: an order has a reason.")
-        policy = rules.policy
-        is_disconnect = request.kind in DISCONNECTS
-        lives_s = request.lives_s or (
-            policy.disconnect_life_s if is_disconnect else policy.order_life_s
-        )
-        queued = verdict.two_because is None
-        begins = max(rules.now, request.not_before or rules.now)
-        return {
-            "client": request.client,
-            "message_id": request.message_id,
-            "request_sha256": _sha256(request),
-            "kind": request.kind.value,
-            "device_id": request.device_id,
-            "says": canonical(says),
-            "token_ref": says.get("token"),
-            "fingerprint": says.get("fingerprint"),
-            "why": request.why.strip(),
-            "ordered_by": self.station.person.name,
-            "from_where": self.station.person.where or audit.here(),
-            "ordered_at": rules.now,
-            "batch": request.batch,
-            "outside_window": outside,
-            "two_because": verdict.two_because,
-            "state": (OrderState.QUEUED if queued else OrderState.WAITING_APPROVAL).value,
-            "due_at": verdict.due_at if queued else None,
-            "expires_at": begins + timedelta(seconds=lives_s),
-            "words": _waits(verdict) or None,
-        }
-
-    def _insert(self, connection: Connection, values: dict[str, Any]) -> int | None:
-        """The new order's number; None when its id was taken meanwhile."""
-        if connection.dialect.name == "sqlite":  # a write transaction is alone there
-            made = connection.execute(insert(orders).values(values).returning(orders.c.order_id))
-            return int(made.scalar_one())
-        gives_way = postgresql_insert(orders).values(values)
-        gives_way = gives_way.on_conflict_do_nothing(index_elements=["client", "message_id"])
-        return connection.execute(gives_way.returning(orders.c.order_id)).scalar()
-
-    def _record(self, connection: Connection, action: str, order: Order, reason: str) -> None:
-        audit.record(
-            connection,
-            self.station.now(),
-            actor=self.station.person.name,
-            action=action,
-            subject=str(order.order_id),
-            detail=f"{order.kind.value} device {order.device_id}",
-            reason=reason,
-        )
-
-
-def _waiting_contact(
-    connection: Connection, request: OrderRequest, *, lock: bool = False
-) -> Order | None:
-    """The order to this meter's contact that was not sent yet."""
-    if request.kind not in CONTACT:
-        return None
-    query = select_orders().where(
-        orders.c.device_id == request.device_id,
-        orders.c.kind.in_([kind.value for kind in CONTACT]),
-        orders.c.state.in_(_WAITING),
-    )
-    row = connection.execute(query.with_for_update() if lock else query).first()
-    return None if row is None else order_of(row)
-
-
-def _require_room(waiting: Order | None, request: OrderRequest, verdict: Verdict) -> None:
-    """Refuse what waits already, and what would hold up a reconnect.
-
-    Raises:
-        OrderWaitingError: says which order is in the way.
-    """
-    if waiting is None:
-        return
-    if waiting.kind is request.kind:
-        raise OrderWaitingError(
-            f"Order {waiting.order_id} for the same is {waiting.state.value} already."
-        )
-    if request.kind in DISCONNECTS and verdict.two_because is not None:
-        raise OrderWaitingError(
-            f"Order {waiting.order_id} ({waiting.kind.value}) waits for this meter: a disconnect "
-            "that needs a second person does not hold up a reconnect. Cancel that one first."
-        )
-
-
-def _sha256(request: OrderRequest) -> bytes:
-    """What makes two requests the same order."""
-    essence = {
-        "kind": request.kind.value,
-        "device_id": request.device_id,
-        "says": request.says,
-        "outside_window": request.outside_window,
-        "not_before": _moment(request.not_before),
-        "lives_s": request.lives_s,
-        "batch": request.batch,
-    }
-    return hashlib.sha256(canonical(essence).encode()).digest()
-
-
-def _moment(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()
-
-
-def _waits(verdict: Verdict) -> str:
-    if verdict.two_because is not None:
-        return f"Waits for a second person: {verdict.two_because}."
-    return f"Waits for {verdict.waits_for}." if verdict.waits_for else ""

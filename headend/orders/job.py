@@ -194,6 +194,17 @@ class Carrier:
             return None
         return _Moment(rules.now, verdict.closes_at)
 
+    def _has_its_token(self, connection: Connection, order: Order) -> bool:
+        """Whether the token may be given out yet: its sale may have been undone meanwhile."""
+        if order.token_ref is None:
+            return True
+        try:
+            self.tokens.digits(connection, order.token_ref)
+        except TokenGoneError as fault:
+            self._end(connection, order, OrderState.CANCELLED, f"{fault} Nothing was sent.")
+            return False
+        return True
+
     def _command(self, connection: Connection, order: Order) -> Command:
         digits = None
         if order.token_ref is not None:
@@ -215,7 +226,7 @@ class Carrier:
         if order.state is not OrderState.QUEUED:
             return None
         moment = self._may_begin(connection, order)
-        if moment is None:
+        if moment is None or not self._has_its_token(connection, order):
             return None
         move(
             connection,

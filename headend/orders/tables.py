@@ -17,7 +17,8 @@
 `order_events`         what happened to each order, step by step; immutable
 =====================  =================================================================
 
-Neither table holds a secret: of a token there is a reference and its fingerprint.
+A sale whose token is on its way to its meter by wire, or was delivered, is not reversed (trigger on
+`receipts`).  Neither table holds a secret: of a token there is a reference and its fingerprint.
 """
 
 from __future__ import annotations

@@ -50,6 +50,11 @@ def token_ref(receipt_no: int, position: int) -> str:
     return f"{receipt_no}/{position}"
 
 
+def refs_of(receipt_no: int) -> list[str]:
+    """Where the tokens of a receipt may live."""
+    return [token_ref(receipt_no, position) for position in _POSITIONS]
+
+
 def deliverable_device(connection: Connection, number: str) -> int | None:
     """The keypad meter of this number that can be reached by wire; None: there is none."""
     return connection.scalar(

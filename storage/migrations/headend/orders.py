@@ -42,6 +42,7 @@ def make() -> None:
     _make_orders()
     _make_events()
     _disconnect_nobody_protected()
+    _reverse_nothing_delivered()
 
 
 def _make_policy() -> None:
@@ -395,6 +396,25 @@ def _disconnect_nobody_protected() -> None:
         name="orders_emergency",
         only=begins,
         lock=gate,
+    )
+
+
+def _reverse_nothing_delivered() -> None:
+    """A sale is undone only while its token was not given to the meter: money back, and no units.
+
+    Whoever reverses waits for an order that is just being marked as being sent; whoever marks one
+    looks for a reversal with the order's row locked.
+    """
+    refs = ", ".join(f"NEW.reversed_receipt_no || '/{position}'" for position in range(1, 17))
+    triggers.guarded(
+        "receipts",
+        "insert",
+        f"NOT EXISTS (SELECT 1 FROM orders o WHERE o.token_ref IN ({refs}) "
+        "AND o.state IN ('sending', 'unknown', 'done'))",
+        "its token was delivered by wire",
+        name="receipts_not_delivered",
+        only="NEW.kind = 'reversal'",
+        lock=f"SELECT 1 FROM orders o WHERE o.token_ref IN ({refs}) FOR SHARE",
     )
 
 

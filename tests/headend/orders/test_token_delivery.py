@@ -20,7 +20,8 @@ from tests.headend.orders.scene import Scene, TestTokens, scene_of
 from tests.headend.running import on_a_loop
 from tests.headend.talk.streets import LISTEN
 from tests.shop.conftest import Clock
-from vending import NewMeter, Receipt, Shop, VendRequest
+from vending import NewMeter, Outcome, Receipt, ReversalRequest, Shop, VendRequest, VendResult
+from vending.errors import VendingError
 
 MODBUS = BusPlan(listen=LISTEN, protocol="modbus-tcp", load=100, credit_kwh=0)
 DLT = BusPlan(listen=LISTEN, load=100, credit_kwh=0)
@@ -44,6 +45,10 @@ def sell(shop: Shop, scene: Scene, message_id: str = "m1") -> Receipt:
     if message_id == "m1":
         shop.add_meter(NewMeter(number, customer="Anna Example"))
     return shop.vend(VendRequest("kiosk", message_id, number, 10_000)).require_done()
+
+
+def reverse(shop: Shop, sale: str) -> VendResult:
+    return shop.advice.reverse(ReversalRequest("kiosk", f"undo {sale}", sale, reason="no paper"))
 
 
 async def deliver(scene: Scene) -> list[Order]:
@@ -136,6 +141,26 @@ async def test_a_token_whose_receipt_was_taken_back_is_not_sent(
         (order,) = await deliver(scene)
         assert order.state is OrderState.CANCELLED
         assert scene.meter().tokens_accepted == 0
+
+
+@on_a_loop
+async def test_a_sale_is_reversed_or_delivered_and_never_both(
+    station: Station, clock: Clock, shop: Shop
+) -> None:
+    async with scene_of(station, clock, DLT, at=None) as scene:
+        scene.tokens = Tokens()
+        await asyncio.to_thread(sell, shop, scene)
+        await asyncio.to_thread(deliver_new_tokens, scene.station, scene.work)
+        undone = await asyncio.to_thread(reverse, shop, "m1")
+        assert undone.outcome is Outcome.DONE
+        (order,) = await deliver(scene)
+        assert order.state is OrderState.CANCELLED
+        assert scene.meter().tokens_accepted == 0
+        await asyncio.to_thread(sell, shop, scene, "m2")
+        await deliver(scene)
+        assert scene.meter().tokens_accepted == 1
+        with pytest.raises(VendingError, match="delivered by wire"):
+            await asyncio.to_thread(reverse, shop, "m2")
 
 
 @on_a_loop
