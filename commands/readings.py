@@ -13,6 +13,7 @@ from rich.table import Table
 
 from commands.counter import database_option
 from commands.output import console, json_option, print_json
+from commands.round import enter
 from commands.station import open_station
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ _ROWS: Final = 200
 @click.group()
 def readings() -> None:
     """What meters have said: show, plot, correct, settle."""
+
+
+readings.add_command(enter)
 
 
 @readings.command()

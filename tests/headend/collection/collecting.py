@@ -28,7 +28,7 @@ from tests.shop.conftest import Clock
 
 ENERGY = {"what": {"quantities": ["energy_import_total"], "clock": False}}
 HOURLY = {**ENERGY, "when": {"every_min": 60}}
-QUICK = LinkOptions(delay_ms_first=120, delay_ms_max=200, margin_ms=30, retries=1)
+QUICK = LinkOptions(delay_ms_first=300, delay_ms_max=500, margin_ms=50, retries=1)
 
 
 @dataclass(slots=True)
