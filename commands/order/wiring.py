@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, and_, exists, literal, select
 
@@ -164,8 +164,3 @@ def order_sweeps() -> tuple[tuple[str, float, Callable[[Station, Work], int]], .
         ("deliveries", 2.0, deliver_new_tokens),
         ("late deliveries", 600.0, deliver_late),
     )
-
-
-def delivery_object(position: int, state: Any, words: str) -> dict[str, Any]:
-    """How far the delivery of a token is, as JSON answers give it."""
-    return {"position": position, "state": str(state), "words": words}

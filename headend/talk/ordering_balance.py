@@ -9,7 +9,6 @@ from typing import Any, Final
 from headend.talk.lines import Lines
 from headend.talk.ordering_values import Call, OrderOutcome, Ready, done, failed
 from headend.talk.reading import read_device
-from protocols.errors import ProtocolError
 from protocols.transport.exchange import Priority
 
 BALANCE: Final = ("credit", "amount_left", "amount_overdrawn")
@@ -17,23 +16,26 @@ BALANCE: Final = ("credit", "amount_left", "amount_overdrawn")
 
 @dataclass(frozen=True, slots=True)
 class BalanceWay:
-    """A reading: nothing of it needs to be sent only once."""
+    """A reading: it is all preparation, and a meter that is silent is asked again later."""
 
     call: Call
     lines: Lines
 
     async def prepare(self) -> Ready | OrderOutcome:
         """See `Way`."""
-        return Ready({})
+        return await self._read()
 
     async def send(self, evidence: Mapping[str, Any]) -> OrderOutcome:
         """See `Way`."""
-        return await self.look(evidence)
+        return await self._read()
 
     async def look(self, evidence: Mapping[str, Any]) -> OrderOutcome:
         """See `Way`."""
+        return await self._read()
+
+    async def _read(self) -> OrderOutcome:
         out = await read_device(self.lines, self.call.device, BALANCE, priority=Priority.ON_DEMAND)
-        if isinstance(out.silence, ProtocolError):
+        if out.silence is not None:
             raise out.silence
         values = {reading.quantity: reading.value for reading in out.values}
         if not values:

@@ -254,3 +254,21 @@ async def test_an_order_without_a_password_is_cancelled_and_says_which_is_missin
         assert cancelled.state is OrderState.CANCELLED
         assert cancelled.words is not None
         assert "'south'" in cancelled.words
+
+
+@on_a_loop
+async def test_a_balance_of_a_silent_meter_is_asked_for_again(
+    station: Station, clock: Clock
+) -> None:
+    async with scene_of(station, clock) as scene:
+        scene.meter().power_off(scene.held.now())
+        silent = await scene.ordered(OrderKind.BALANCE)
+        assert silent.state is OrderState.QUEUED
+        scene.meter().power_on(scene.held.now())
+        await scene.wait(minutes=1)
+        await scene.run()
+        read = await scene.order(silent.order_id)
+        assert read.state is OrderState.DONE
+        assert read.result is not None
+        assert read.result["credit"] > 0
+        assert await asyncio.to_thread(open_alarms, station) == []
