@@ -113,6 +113,8 @@ class _Round:
         finally:
             await asyncio.to_thread(self._keep, job)
         await asyncio.to_thread(self._finish, job, gives_way, rests_until)
+        if not gives_way:
+            await self._lines.leave(job.share.link_id)
 
     # Beginning
 

@@ -82,6 +82,10 @@ class Permits:
             self._held.discard(link_id)
             await asyncio.to_thread(self._give, [link_id])
 
+    def is_scarce(self, link_id: int) -> bool:
+        """Whether the link holds a permit of its network."""
+        return link_id in self._held
+
     async def aclose(self) -> None:
         """Give everything back."""
         if self._prolonging is not None:

@@ -45,6 +45,9 @@ class Gate(Protocol):
     async def closed(self, link_id: int) -> None:
         """The connection is not needed any more."""
 
+    def is_scarce(self, link_id: int) -> bool:
+        """Whether others may wait for what this link's connection takes."""
+
     async def aclose(self) -> None:
         """No connection is needed any more."""
 
@@ -57,6 +60,10 @@ class OpenGate:
 
     async def closed(self, link_id: int) -> None:
         """Nothing was taken."""
+
+    def is_scarce(self, link_id: int) -> bool:
+        """Nothing is."""
+        return False
 
     async def aclose(self) -> None:
         """Nothing was taken."""
@@ -179,6 +186,12 @@ class Lines:
         if self._tidying is None and line.ours:
             self._tidying = asyncio.create_task(self._tidy())
         return line
+
+    async def leave(self, link_id: int) -> None:
+        """A job is done with a line: closed at once where its network's links are few."""
+        line = self._open.get(link_id)
+        if line is not None and not line.link.awaiting and self._gate.is_scarce(link_id):
+            await self._close(link_id)
 
     def adopt(self, link_id: int, link: Link) -> OpenLine:
         """Go on with the line of a modem that has called in."""

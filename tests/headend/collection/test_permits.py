@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import func, insert, select, update
 
+from headend.collection.job import handler
 from headend.collection.permits import PERMIT_S, Permits
+from headend.collection.sweep import sweep
 from headend.collection.tables import link_permits, network_seconds
 from headend.registry.tables import links, networks
 from headend.station import Station
@@ -16,6 +18,7 @@ from headend.talk.faults import LineBudgetError
 from headend.talk.lines import Lines
 from headend.talk.reading import read_device
 from simulators.street_plan import BusPlan
+from tests.headend.collection.collecting import HOURLY, head_end
 from tests.headend.registered import add_line
 from tests.headend.running import on_a_loop
 from tests.headend.talk.streets import LISTEN, register, street_beside
@@ -125,3 +128,22 @@ async def test_a_line_holds_its_permit_as_long_as_it_is_open(station: Station) -
         assert not (await read_device(again, devices[1], ["energy_import_total"])).faults
         await again.aclose()
         await permits.aclose()
+
+
+@on_a_loop
+async def test_more_links_than_may_be_open_are_read_one_after_the_other(
+    station: Station, clock: Clock
+) -> None:
+    """A job gives its line's permit back when it is done, not a minute later."""
+    buses = tuple(BusPlan(name=f"bus {n}", listen=LISTEN, meters=2) for n in range(4))
+    async with head_end(station, clock, *buses) as head:
+        join_network(station, add_network(station, per_s=100, open_max=1))
+        permits = Permits(station, "one", wait_s=0)
+        lines = Lines(station, permits)
+        head.collection.add_plan("hourly", HOURLY)
+        head.wait(minutes=30)
+        await asyncio.to_thread(sweep, station, head.work)
+        await head.work.run({"round": handler(station, lines, head.work)})
+        assert head.counts(1) == {"read": 8}
+        assert lines.open == ()
+        await lines.aclose()
