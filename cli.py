@@ -63,6 +63,7 @@ _COMMANDS: Final = {
     "terminal": ("commands.vendor:terminal", "Terminals: add, list, assign."),
     "till": ("commands.till:till", "A till: sell, one hand on the numeric keypad."),
     "time": ("commands.clock:clock", "A meter's clock: show it, set it, tell all the time."),
+    "top": ("commands.top:top", "The head-end at a glance, live: links, queue, rounds, alarms."),
     "token": ("commands.token:token", "Tokens for people: explain one; load one into a meter."),
     "upgrade": ("commands.shop:upgrade", "Bring a shop's database to this version."),
     "vend": ("commands.vend:vend", "Sell a token; alone: the till; look up, repeat, reprint."),
