@@ -157,6 +157,9 @@ def test_a_sold_token_is_delivered_on_a_persons_word(
     (order,) = done["orders"]
     assert (order["state"], order["result"]["result"]) == ("done", "Accept")
     assert street.meter(numbers[0]).tokens_accepted == 1
+    (listed,) = answer(run("order", "list", "--receipt", "1", "--json"))
+    (waited,) = answer(run("order", "wait", str(order["order"]), "--json"))
+    assert listed == waited == order
     again = answer(run("order", "token", "1", "--now", "--json"), 3)
     assert again["error"]["code"] == "order_waiting"
 
