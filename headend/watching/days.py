@@ -21,6 +21,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from headend.registry.tables import end_devices, installations, service_points
 from headend.station import Station
+from headend.store import bulk
 from headend.watching.calendar import day_of, midnight
 from headend.watching.checks.register import (
     DLT645_CAPACITY_WH,
@@ -37,6 +38,11 @@ from headend.watching.tables import point_days, watch_marks
 BATCH: Final = 2_000
 _USUAL_DAYS: Final = 14
 _USUAL_LEAST: Final = 3
+_INTO: Final = "INSERT INTO point_days (point_id, day, wh, out_wh, state)"
+_INSTEAD: Final = (
+    "ON CONFLICT (point_id, day) DO UPDATE SET wh = excluded.wh, out_wh = excluded.out_wh, "
+    "state = excluded.state"
+)
 LOSS_MARK: Final = "loss "
 """Before the number of a day whose losses are to be computed."""
 
@@ -392,25 +398,15 @@ def _stays(connection: Connection, points: Sequence[int], span: _Span) -> dict[i
 
 
 def _keep(connection: Connection, rows: Sequence[PointDay], at: datetime) -> None:
+    given = [(row.point_id, row.day, row.wh, row.out_wh, int(row.state)) for row in rows]
+    if connection.dialect.name == "sqlite":
+        bulk.execute_each(connection, f"{_INTO} VALUES (?, ?, ?, ?, ?) {_INSTEAD}", given)
+    else:
+        columns = [list(column) for column in zip(*given, strict=True)]
+        arrays = ", ".join(["%s::bigint[]"] * len(columns))
+        source = f"SELECT * FROM unnest({arrays}) AS given"
+        bulk.execute(connection, f"{_INTO} {source} {_INSTEAD}", columns)
     make: Any = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
-    into = make(point_days)
-    into = into.on_conflict_do_update(
-        index_elements=["point_id", "day"],
-        set_={name: into.excluded[name] for name in ("wh", "out_wh", "state")},
-    )
-    connection.execute(
-        into,
-        [
-            {
-                "point_id": row.point_id,
-                "day": row.day,
-                "wh": row.wh,
-                "out_wh": row.out_wh,
-                "state": int(row.state),
-            }
-            for row in rows
-        ],
-    )
     mark = make(watch_marks)
     mark = mark.on_conflict_do_update(
         index_elements=["step"], set_={"done_until": mark.excluded.done_until}
