@@ -115,13 +115,13 @@ class Turn:
 def hand_out(connection: Connection, asking: DBOSClient, line: int, now: datetime) -> bool:
     """Give the line a turn if something waits for it and no turn is at it; tells whether."""
     row = _locked(connection, line, now)
+    if row is not None and row.worker is not None:
+        return False  # whoever has the line looks again before it is let go
     head = _HEAD.first(connection, {"line": line})
-    if row.worker is not None:
-        return False
     if head is None:
         _let_go(connection, line)
         return False
-    if row.turn and row.urgency <= head.urgency:
+    if row is not None and row.urgency <= head.urgency:
         return False
     queue = queue_of_line(connection, line)
     if queue is None:
@@ -197,19 +197,19 @@ def take_from(
 
 
 def _locked(connection: Connection, line: int, now: datetime) -> Any:
-    """The line's row, locked; made if there is none."""
-    while True:
+    """The line's row, locked; None: there was none, and one of no turn has been made."""
+    values = {
+        "line": line,
+        "turn": f"none-{line}",
+        "queue": "",
+        "urgency": max(Urgency) + 1,
+        "handed_at": now,
+    }
+    while not _ROW.run(connection, values):
         row = _TURN_LOCKED.first(connection, {"line": line})
         if row is not None:
             return row
-        values = {
-            "line": line,
-            "turn": f"none-{line}",
-            "queue": "",
-            "urgency": max(Urgency) + 1,
-            "handed_at": now,
-        }
-        _ROW.run(connection, values)
+    return None
 
 
 def _is_here(connection: Connection, turn: Turn) -> bool:
