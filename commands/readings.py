@@ -147,13 +147,12 @@ def differing(meter: str | None, state: str, database: str, as_json: bool) -> No
             ]
         )
         return
-    table = Table("no.", "meter", "quantity", "at", "source", "kept", "other", "seen")
+    table = Table("no.", "meter", "quantity", "at", "source", "kept", "other")
     for each in found:
         table.add_row(
             str(each.number), each.meter, each.quantity, _local(each.at, zone),
             f"{each.interval_min} min" if each.interval_min else each.source.value,
             _amount(each.quantity, each.kept_value), _amount(each.quantity, each.other_value),
-            _local(each.seen_at, zone),
         )  # fmt: skip
     console.print(table if found else "No value contradicts what is kept.")
 

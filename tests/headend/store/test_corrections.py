@@ -256,9 +256,9 @@ def test_no_question_reads_a_whole_table_of_a_million_rows(
         assert "SCAN" not in plan, plan
         return
     assert "Index" in plan, plan
+    large = ("readings_2020_09", "interval_days")  # the others hold a handful of rows
     whole = [line for line in plan.splitlines() if "Seq Scan" in line]
-    small = ("2020_10", "2020_09", "interval_arrivals") if name == "waiting" else ()
-    assert all(any(word in line for word in small) for line in whole), plan
+    assert not any(word in line for line in whole for word in large), plan
 
 
 def test_the_latest_of_a_million_is_found_at_once(
