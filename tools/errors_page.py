@@ -1,4 +1,4 @@
-"""docs/errors.md from the code: every fault that a user of the shop can meet.
+"""docs/errors.md from the code: every fault that a user of the shop or head-end can meet.
 
 ``python -m tools.errors_page`` writes the page; with ``--check`` it says whether the page is
 what the code says, and exits with status 1 when it is not.  The meaning is the class's own
@@ -16,17 +16,20 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
+import headend
 import vending
 from commands.output import EXIT_OUTCOME_UNKNOWN, EXIT_REFUSED, EXIT_WRONG_REQUEST
+from headend.faults import HeadEndError
 from tools.provocations import provocations, provoked
 from tools.provocations.scene import Scene
 from vending.errors import FaultFamily, VendingError
 from vending.shop.faults import OutcomeUnknownError
 
+_Root = TypeVar("_Root")
 ROOT: Final = Path(__file__).resolve().parent.parent
 PAGE: Final = ROOT / "docs" / "errors.md"
 _EXIT: Final = {
@@ -48,7 +51,7 @@ _FAMILIES: Final = {
         "Nothing was done, unless it says otherwise; asking again with the same id is safe.",
     ),
 }
-_HEAD: Final = """# Faults of the shop
+_HEAD: Final = """# Faults
 
 Made from the code by `make errors`; do not edit it by hand.
 
@@ -62,11 +65,22 @@ Besides these, the command itself says `usage` (exit status 2: wrong arguments) 
 """
 
 
+_HEAD_END: Final = """
+## The head-end
+
+Exit status 3: what was asked can be put right; 5: whoever runs the installation has to act. Faults
+of lines and meters (`no_answer`, `link_down`, a meter's refusal) are the wire's: exit status 7.
+
+| code | exit | what it means | message |
+| --- | --- | --- | --- |
+"""
+
+
 def main() -> int:
     page = make_page()
     if "--check" not in sys.argv[1:]:
         PAGE.write_text(page, encoding="utf-8")
-        print(f"{PAGE.relative_to(ROOT)}: {len(faults())} codes")
+        print(f"{PAGE.relative_to(ROOT)}: {len(faults()) + len(head_end_faults())} codes")
         return 0
     if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page:
         print(f"errors: {PAGE.relative_to(ROOT)} is what the code says")
@@ -87,6 +101,17 @@ def faults() -> list[type[VendingError]]:
     )
 
 
+def head_end_faults() -> list[type[HeadEndError]]:
+    """Every fault class of the head-end that is raised, by code."""
+    for module in pkgutil.walk_packages(headend.__path__, "headend."):
+        importlib.import_module(module.name)
+    raised = _raised_names()
+    return sorted(
+        (each for each in _subclasses(HeadEndError) if each.__name__ in raised),
+        key=lambda each: each.code,
+    )
+
+
 def make_page() -> str:
     """The page's text."""
     examples = example_messages()
@@ -97,6 +122,7 @@ def make_page() -> str:
             f"\n## {title}\n\n{words}\n\n"
             "| code | exit | what it means | message |\n| --- | --- | --- | --- |\n" + "".join(rows)
         )
+    parts.append(_HEAD_END + "".join(_row(each, {}) for each in head_end_faults()))
     return "".join(parts)
 
 
@@ -118,8 +144,11 @@ def example_messages() -> dict[str, str]:
     return messages
 
 
-def _row(fault: type[VendingError], examples: dict[str, str]) -> str:
-    status = EXIT_OUTCOME_UNKNOWN if fault is OutcomeUnknownError else _EXIT[fault.family]
+def _row(fault: type[VendingError | HeadEndError], examples: dict[str, str]) -> str:
+    if issubclass(fault, HeadEndError):
+        status = _EXIT[FaultFamily.SYSTEM if fault.is_system else FaultFamily.BUSINESS]
+    else:
+        status = EXIT_OUTCOME_UNKNOWN if fault is OutcomeUnknownError else _EXIT[fault.family]
     meaning = " ".join((inspect.getdoc(fault) or "").split())
     if fault.code in examples:
         message = _cell(examples[fault.code])
@@ -134,7 +163,7 @@ def _cell(text: str) -> str:
     return " ".join(text.split())
 
 
-def _subclasses(root: type[VendingError]) -> Iterator[type[VendingError]]:
+def _subclasses(root: type[_Root]) -> Iterator[type[_Root]]:
     for each in root.__subclasses__():
         yield each
         yield from _subclasses(each)
@@ -152,12 +181,13 @@ def _raised_names() -> set[str]:
     return set(_templates())
 
 
+_ROOMS: Final = ("headend", "vending")
 _FOUND: dict[str, list[str]] = {}
 
 
 def _templates() -> dict[str, list[str]]:
     if not _FOUND:
-        for path in sorted((ROOT / "vending").rglob("*.py")):
+        for path in sorted(found for room in _ROOMS for found in (ROOT / room).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                     _keep(node.func.id, node)
