@@ -21,7 +21,7 @@ $(shell test -x $(BIN)/python || rm -rf .venv)
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test check check-format check-lint check-types check-imports check-dependencies \
-	check-errors errors format bench torture lock clean venv
+	check-errors errors format bench torture proof lock clean venv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' \
@@ -60,6 +60,9 @@ bench: .venv/installed-dev ## measure speed and memory
 
 torture: .venv/installed-dev ## 100,000 vends under kill -9, repeats and races, then count (ARGS='--seed N')
 	@$(BIN)/python -m benchmarks.torture $(ARGS)
+
+proof: .venv/installed-dev ## 10,000 meters read and commanded while workers and database die, then count
+	@$(BIN)/python -m benchmarks.proof $(ARGS)
 
 lock: ## pin the dependencies of pyproject.toml anew (UPGRADE=1: newest versions)
 	@test -x $(LOCK_VENV)/bin/uv || $(PYTHON) -m venv $(LOCK_VENV)

@@ -1,0 +1,138 @@
+"""The house that is put to the proof: a shop, and a head-end with the street's links and meters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, insert, select
+
+import headend.tables_all
+from benchmarks.proof.asked import Asked, LinkPlan
+from benchmarks.proof.street import RunningStreet
+from headend.orders.calendar import CalendarDesk
+from headend.orders.windows import DAY_MIN, Window
+from headend.person import Person
+from headend.registry.tables import end_devices, installations, links, service_points
+from headend.station import Station
+from headend.work.durable import DurableWork
+from storage.engine import open_engine
+from vending import Currency, Price, PublicTestKeys, Shop, Utility
+from vending.shop.rules import CounterRules
+
+assert headend.tables_all.__doc__
+_ZONE: Final = "Asia/Shanghai"
+"""The simulated meters' own."""
+_PROFILE: Final = "meterhouse-keypad"
+CREDENTIALS: Final = '[default]\nlevel = 2\ndigits = "000000"\n'
+"""Of simulated meters, public."""
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What the proof holds in its hands."""
+
+    station: Station
+    work: DurableWork
+    shop: Shop
+    devices: dict[int, int]
+    """Device id by serial number."""
+    numbers: dict[int, str]
+    """What stands on the plate, by serial number."""
+
+
+def make_house(url: str) -> None:
+    """Make the database: a shop that asks nobody about a sale."""
+    utility = Utility(name="Proof", currency=Currency.named("ZAR"), zone=_ZONE, minimum_minor=500)
+    price = Price(250_000, 1_500)
+    with Shop.create(url, utility, price, security=PublicTestKeys()) as shop:
+        shop.rules.set(CounterRules(double_sale_window_s=0))
+
+
+def write_credentials(folder: Path) -> Path:
+    """The file of meter passwords that workers are given."""
+    path = folder / "passwords.toml"
+    path.touch(mode=0o600)
+    path.write_text(CREDENTIALS, "utf-8")
+    return path
+
+
+@contextmanager
+def opened(url: str, asked: Asked, street: RunningStreet) -> Iterator[House]:
+    """The house with the street registered in it."""
+    engine = open_engine(url)
+    try:
+        station = Station(engine, ZoneInfo(_ZONE), lambda: datetime.now(UTC), Person("proof"))
+        # Whatever day it is: supply may be cut on all of it.
+        CalendarDesk(station).set_windows(Window(day, 0, DAY_MIN) for day in range(1, 8))
+        with station.writing() as connection:
+            devices = _register(connection, asked, street, station.now())
+        numbers = {number: address[1:] for number, address in street.addresses.items()}
+        with Shop.open(url, security=PublicTestKeys()) as shop:
+            sold = [numbers[each.which] for each in asked.happenings if each.what == "sell"]
+            shop.import_meters(["number", *sold])
+            yield House(station, DurableWork(engine), shop, devices, numbers)
+    finally:
+        engine.dispose()
+
+
+def _register(
+    connection: Connection, asked: Asked, street: RunningStreet, now: datetime
+) -> dict[int, int]:
+    """Rows of the registry at once: that importing them is sound is for its own tests."""
+    active = {"state": "active", "added_at": now}
+    connection.execute(insert(links), [_link(each, street) | active for each in asked.streets])
+    found = dict(connection.execute(select(links.c.name, links.c.link_id)).all())
+    meters = [
+        _device(link, place, street.addresses[number], found[link.name]) | active
+        for link in asked.streets
+        for place, number in enumerate(link.numbers, 1)
+    ]
+    connection.execute(insert(end_devices), meters)
+    connection.execute(
+        insert(service_points),
+        [{"name": each["number"], "role": "customer", "added_at": now} for each in meters],
+    )
+    ids = dict(connection.execute(select(end_devices.c.number, end_devices.c.device_id)).all())
+    points = dict(
+        connection.execute(select(service_points.c.name, service_points.c.point_id)).all()
+    )
+    connection.execute(
+        insert(installations),
+        [
+            {
+                "point_id": points[each["number"]],
+                "device_id": ids[each["number"]],
+                "since": now,
+                "reason": "installed",
+                "made_by": "proof",
+            }
+            for each in meters
+        ],
+    )
+    return {number: ids[address[1:]] for number, address in street.addresses.items()}
+
+
+def _link(link: LinkPlan, street: RunningStreet) -> dict[str, Any]:
+    if link.kind == "modem":
+        return {"name": link.name, "kind": "modem", "url": None, "caller": link.name}
+    url = street.doors[link.name]
+    return {"name": link.name, "kind": "tcp", "url": url, "caller": None}
+
+
+def _device(link: LinkPlan, place: int, address: str, link_id: int) -> dict[str, Any]:
+    is_modbus = link.kind.startswith("modbus")
+    return {
+        "number": address[1:],
+        "protocol": "modbus" if is_modbus else link.protocol,
+        "address": str(place) if is_modbus else address,
+        "profile": _PROFILE if is_modbus else None,
+        "link_id": link_id,
+        "kind": "keypad",
+        "ratio": 1,
+    }
