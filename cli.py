@@ -74,6 +74,17 @@ _COMMANDS: Final = {
 }
 """Name → (where it lives, its line in the help)."""
 
+_SECTIONS: Final = {
+    "At the counter": "vend till shift batch voucher terminal vendor bank report",
+    "What is sold, to whom": "init price tariff debt meter campaign",
+    "Head-end: what there is": "link device place plan store readings round",
+    "Head-end: at work": "serve top order protect window holiday emergency alarm finding",
+    "One meter, one line": "read write relay time freeze token items profile frame",
+    "Keys, people, trail": "key operator api-key sign-in sign-out approval audit clock upgrade",
+    "Try and learn": "demo sim sts completion",
+}
+"""The help's sections, each with its commands in the order of their use."""
+
 
 class _LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
@@ -90,8 +101,9 @@ class _LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, _COMMANDS[name][1]) for name in sorted(_COMMANDS)])
+        for title, names in _SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, _COMMANDS[name][1]) for name in names.split()])
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
