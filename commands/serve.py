@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from commands.counter import database_option
+from commands.mqtt import mqtt_options, publisher_of
 from commands.output import console, json_option, print_json
 from commands.station import open_station
 
 if TYPE_CHECKING:
     from headend.collection.permits import Permits
+    from headend.publishing.publisher import Publisher
     from headend.service.service import Limits, Ports, Service
     from headend.station import Station
     from protocols.transport import Registration, RemoteIdentity
@@ -92,6 +94,7 @@ _STOP_S: Final = 30
     show_envvar=True,
     help="The operator's file of meter passwords, mode 0600.",
 )
+@mqtt_options
 @json_option
 def serve(
     database: str,
@@ -105,6 +108,7 @@ def serve(
     stop_s: int,
     credentials: Path | None,
     as_json: bool,
+    **mqtt: Any,
 ) -> None:
     """Read, command and watch meters until stopped: Ctrl-C or SIGTERM, twice to end at once.
 
@@ -129,12 +133,13 @@ def serve(
         figures=(metrics_host, metrics_port),
     )
     limits = Limits(lines_max=lines_max, stop_s=stop_s)
+    publisher = publisher_of(**mqtt)
     with open_station(database) as station:
         _configure_logs(as_json=as_json)
 
         async def work() -> None:
             permits = Permits(station, f"{name or platform.node()}/{os.getpid()}")
-            service = _service(station, permits, credentials, name, ports, limits)
+            service = _service(station, permits, credentials, name, ports, limits, publisher)
             try:
                 await run(
                     service, lambda: _say_what(service, ports, as_json=as_json), stop_s=stop_s
@@ -155,6 +160,7 @@ def _service(
     name: str | None,
     ports: Ports,
     limits: Limits,
+    publisher: Publisher | None,
 ) -> Service:
     from commands.serving import rooms
     from headend.orders.credentials import Credentials
@@ -169,7 +175,7 @@ def _service(
         station,
         work,
         lines,
-        rooms(station, lines, work, secrets),
+        rooms(station, lines, work, secrets, publisher),
         name=name,
         ports=ports,
         limits=limits,

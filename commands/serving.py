@@ -15,6 +15,7 @@ from headend.collection import sweep as collection_sweep
 from headend.collection.tables import contact_hours
 from headend.orders.tables import orders
 from headend.person import SERVICE
+from headend.service.figures import Reads
 from headend.service.service import Rooms
 from headend.service.sweeps import Sweep
 from headend.station import Station
@@ -24,18 +25,27 @@ from headend.work.port import Work
 
 if TYPE_CHECKING:
     from headend.orders.credentials import Credentials
+    from headend.publishing.publisher import Publisher
     from headend.talk.lines import Lines
 
 _COLLECTION_S: Final = 1.0
 _STORE_S: Final = 300.0
+_ALARMS_S: Final = 1.0
 
 
-def rooms(station: Station, lines: Lines, work: Work, secrets: Credentials) -> Rooms:
-    """All rooms of the head-end, acting as the service."""
+def rooms(
+    station: Station,
+    lines: Lines,
+    work: Work,
+    secrets: Credentials,
+    publisher: Publisher | None = None,
+) -> Rooms:
+    """All rooms of the head-end, acting as the service; published over MQTT where it is wanted."""
+    kept = None if publisher is None else publisher.kept
     acting = replace(station, person=SERVICE)
     return Rooms(
         handlers={
-            "round": collection_job.handler(acting, lines, work),
+            "round": collection_job.handler(acting, lines, work, kept),
             **order_handlers(acting, lines, work, secrets),
         },
         sweeps=(
@@ -43,9 +53,37 @@ def rooms(station: Station, lines: Lines, work: Work, secrets: Credentials) -> R
             Sweep("rounds", _COLLECTION_S, collection_sweep.sweep),
             Sweep("store", _STORE_S, store_sweep.sweep),
             Sweep("watching", watching_sweep.EVERY_MIN * 60, _watch),
+            *([] if publisher is None else [_alarms_of(publisher)]),
         ),
-        figures=(_reads, _orders),
+        figures=(_reads, _orders, *([] if publisher is None else [_publishing_of(publisher)])),
+        parts={} if publisher is None else {"mqtt": publisher.run},
     )
+
+
+def _alarms_of(publisher: Publisher) -> Sweep:
+    def publish(station: Station, _: Work) -> int:
+        return publisher.sweep_alarms(station)
+
+    return Sweep("mqtt alarms", _ALARMS_S, publish, brings_work=False)
+
+
+def _publishing_of(publisher: Publisher) -> Reads:
+    def read(_: Connection) -> Iterable[Metric]:
+        yield GaugeMetricFamily(
+            "meterhouse_mqtt_connected",
+            "Whether this worker's broker has taken it.",
+            value=int(publisher.is_connected),
+        )
+        yield GaugeMetricFamily(
+            "meterhouse_mqtt_waiting", "Messages that wait for it.", value=publisher.waiting
+        )
+        yield CounterMetricFamily(
+            "meterhouse_mqtt_dropped",
+            "Messages that gave way because too many waited.",
+            value=publisher.dropped,
+        )
+
+    return read
 
 
 def _watch(station: Station, _work: Work) -> int:

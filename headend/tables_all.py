@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import headend.collection.tables
 import headend.orders.tables
+import headend.publishing.tables
 import headend.registry.tables
 import headend.store.tables
 import headend.watching.tables

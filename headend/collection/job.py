@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
@@ -39,6 +40,8 @@ from headend.work.faults import LineAwayError
 from headend.work.port import Handler, Job, Urgency, Work
 from protocols.transport.exchange import Priority
 
+Kept = Callable[[Sequence[Visit]], None]
+"""Told of visits whose values are committed."""
 TOGETHER_MAX: Final = 16
 """So many visits are kept in one transaction at most; a job that dies loses no more."""
 TOGETHER_S: Final = 1.0
@@ -65,11 +68,18 @@ class _Carrying:
     broken: int = 0
 
 
-def handler(station: Station, lines: Lines, work: Work) -> Handler:
-    """What carries out jobs of the kind ``round``."""
+def handler(station: Station, lines: Lines, work: Work, kept: Kept | None = None) -> Handler:
+    """What carries out jobs of the kind ``round``.
+
+    Args:
+        station: for whom.
+        lines: of this process.
+        work: where what follows is queued.
+        kept: told of visits whose values are committed, in a thread; it must not wait.
+    """
 
     async def carry(job: Job) -> None:
-        await _Round(station, lines, work, job).carry()
+        await _Round(station, lines, work, job, kept).carry()
 
     return carry
 
@@ -77,8 +87,11 @@ def handler(station: Station, lines: Lines, work: Work) -> Handler:
 class _Round:
     """One job."""
 
-    def __init__(self, station: Station, lines: Lines, work: Work, job: Job) -> None:
+    def __init__(
+        self, station: Station, lines: Lines, work: Work, job: Job, kept: Kept | None
+    ) -> None:
         self._station = station
+        self._kept = kept
         self._lines = lines
         self._work = work
         self._job = job
@@ -253,7 +266,9 @@ class _Round:
     def _keep(self, job: _Carrying) -> None:
         pending, job.pending = job.pending, []
         job.kept_at = time.monotonic()
-        keep(self._station, job.share, pending)
+        counted = keep(self._station, job.share, pending)
+        if self._kept is not None and counted:
+            self._kept(counted)
 
     def _finish(self, job: _Carrying, gives_way: bool, rests_until: datetime | None) -> None:
         share, now = job.share, self._station.now()

@@ -64,16 +64,17 @@ class RoundShare:
     urgency_attempt: int
 
 
-def keep(station: Station, share: RoundShare, visited: Sequence[Visited]) -> None:
-    """Keep what some visits brought."""
+def keep(station: Station, share: RoundShare, visited: Sequence[Visited]) -> list[Visit]:
+    """Keep what some visits brought; gives those that counted, once they are committed."""
     if not visited:
-        return
+        return []
     now = station.now()
     with station.writing() as connection:
         ours = [each for each in visited if _move_on(connection, share, each, now)]
         if ours:
             _store(connection, share, ours, now)
         _count(connection, share, [each.visit for each in ours], now)
+    return [each.visit for each in ours]
 
 
 def _move_on(connection: Connection, share: RoundShare, each: Visited, now: datetime) -> bool:

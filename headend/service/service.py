@@ -11,7 +11,7 @@ Stop (`stop`)
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -88,6 +88,8 @@ class Rooms:
     handlers: Mapping[str, Handler]
     sweeps: Iterable[Sweep] = ()
     figures: Iterable[Reads] = ()
+    parts: Mapping[str, Callable[[str], Coroutine[None, None, None]]] = field(default_factory=dict)
+    """What else runs as long as the worker, by name; each is made with the worker's name."""
 
 
 class Service:
@@ -196,6 +198,8 @@ class Service:
         )
         self._keep("presence", self._presence.keep(carrier.break_off))
         self._keep("sweeps", sweeps.keep())
+        for name, part in self._rooms.parts.items():
+            self._keep(name, part(self.name))
 
     async def failed(self) -> None:
         """Wait until a part of this worker ends that must not; raises what ended it."""

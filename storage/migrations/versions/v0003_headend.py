@@ -5,7 +5,15 @@ Each subject makes its own tables, in a module of `storage.migrations.headend`.
 
 from __future__ import annotations
 
-from storage.migrations.headend import collection, orders, registry, store, watching, work
+from storage.migrations.headend import (
+    collection,
+    orders,
+    publishing,
+    registry,
+    store,
+    watching,
+    work,
+)
 
 revision = "0003"
 down_revision = "0002"
@@ -15,5 +23,5 @@ depends_on = None
 
 def upgrade() -> None:
     """Make everything, what others refer to first."""
-    for subject in (registry, collection, watching, orders, store, work):
+    for subject in (registry, collection, watching, orders, store, work, publishing):
         subject.make()
