@@ -190,7 +190,8 @@ def limits(
 
     `finding limits --set use_swing_percent 40 --group bakery`
     """
-    from headend.watching.limits import defaults, limits_in_force, reset_limit, set_limit
+    from headend.watching.limits import limits_in_force, reset_limit, set_limit
+    from headend.watching.thresholds import defaults
 
     with open_station(database) as station:
         if given is not None:

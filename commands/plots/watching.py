@@ -13,8 +13,8 @@ from commands.plots.sales import require_picture_file
 from headend.watching.calendar import date_of
 
 if TYPE_CHECKING:
-    from headend.watching.limits import Limits
     from headend.watching.losses import LossDay
+    from headend.watching.thresholds import Limits
 
 __all__ = [
     "draw_alarms",

@@ -28,10 +28,11 @@ from headend.watching.checks.use import WHOLE, median, season_of, use_swing
 from headend.watching.contacts import clock_offsets_between
 from headend.watching.days import DayState
 from headend.watching.findings import Found, keep_findings
-from headend.watching.limits import Limits, limits_in_force
+from headend.watching.limits import limits_in_force
 from headend.watching.marks import mark, set_mark
 from headend.watching.registers import IMPORT, registers_at
 from headend.watching.tables import findings, point_days, point_groups
+from headend.watching.thresholds import Limits
 
 BATCH: Final = 2_000
 _GRACE_DAYS: Final = 2

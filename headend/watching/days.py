@@ -31,9 +31,10 @@ from headend.watching.checks.register import (
 )
 from headend.watching.checks.use import median
 from headend.watching.findings import Found, keep_findings
-from headend.watching.limits import Limits, limits_in_force
+from headend.watching.limits import limits_in_force
 from headend.watching.registers import EXPORT, IMPORT, Register, Registers, registers_at
 from headend.watching.tables import point_days, watch_marks
+from headend.watching.thresholds import Limits
 
 BATCH: Final = 2_000
 _USUAL_DAYS: Final = 14

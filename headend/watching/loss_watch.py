@@ -23,10 +23,11 @@ from headend.watching.calendar import date_of, day_of, midnight
 from headend.watching.checking import days_of, voltages
 from headend.watching.checks.silence import zero_run
 from headend.watching.checks.tamper import TAMPER_EVENTS
-from headend.watching.limits import Limits, limits_in_force
+from headend.watching.limits import limits_in_force
 from headend.watching.losses import LossDay, losses
 from headend.watching.suspects import Customer, Suspect, rank_suspects
 from headend.watching.tables import loss_days, point_days, point_groups
+from headend.watching.thresholds import Limits
 
 LOSS: Final = "loss_out_of_band"
 SUSPECT_DAYS: Final = 42

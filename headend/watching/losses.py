@@ -20,8 +20,9 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from headend.registry.tables import places, service_points
 from headend.station import Station
 from headend.watching.days import LOSS_MARK, DayState
-from headend.watching.limits import Limits, limits_in_force
+from headend.watching.limits import limits_in_force
 from headend.watching.tables import loss_days, point_days, watch_marks
+from headend.watching.thresholds import Limits
 
 BASIS: Final = 10_000
 _JUDGED: Final = ("good", "high", "low")

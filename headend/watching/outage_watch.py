@@ -21,9 +21,10 @@ from headend.watching.alarms import (
 )
 from headend.watching.contacts import answered_before, last_contacts, lines_between
 from headend.watching.health import LINK_DEAD
-from headend.watching.limits import Limits, limits_in_force
+from headend.watching.limits import limits_in_force
 from headend.watching.outages import Asked, Dark, judge_silence
 from headend.watching.tables import outage_meters, outages
+from headend.watching.thresholds import Limits
 
 OUTAGE: Final = "outage"
 _WINDOW: Final = timedelta(hours=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headend.watching.checks.flag import Flag
-from headend.watching.limits import Limits
+from headend.watching.thresholds import Limits
 
 _DAY_S = 86_400
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isqrt
 
 from headend.watching.checks.flag import Flag, kwh
-from headend.watching.limits import Limits
+from headend.watching.thresholds import Limits
 
 
 def power_factor_pm(active_wh: int, reactive_varh: int) -> int:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from headend.watching.checks.flag import Flag, kwh
-from headend.watching.limits import Limits
+from headend.watching.thresholds import Limits
 
 DLT645_CAPACITY_WH: Final = 1_000_000_000
 """DL/T 645 registers have the form XXXXXX.XX kWh; times the transformers' ratio."""

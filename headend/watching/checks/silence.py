@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headend.watching.checks.flag import Flag
-from headend.watching.limits import Limits
+from headend.watching.thresholds import Limits
 
 
 def zero_run(days_wh: Sequence[int | None], zero_wh: int) -> int:

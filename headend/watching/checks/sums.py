@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headend.watching.checks.flag import Flag, kwh
-from headend.watching.limits import Limits
+from headend.watching.thresholds import Limits
 
 
 def sub_sum(parent_wh: int, subs_wh: Sequence[int], limits: Limits) -> Flag | None:

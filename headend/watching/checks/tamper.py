@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from headend.watching.checks.flag import Flag, kwh
-from headend.watching.limits import Limits
+from headend.watching.thresholds import Limits
 
 TAMPER_EVENTS: Final[Mapping[str, str]] = {
     "cover_open": "its cover was opened",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from headend.watching.checks.flag import Flag, kwh
-from headend.watching.limits import Limits
+from headend.watching.thresholds import Limits
 
 WHOLE: Final = 1_000
 """A factor of one, in thousandths."""

@@ -23,7 +23,7 @@ from tests.shop.conftest import Clock
 def test_an_empty_house_has_nothing_to_show(station: Station) -> None:
     overview = look(station)
     assert overview.links.active == 0
-    assert not (overview.rounds or overview.queue or overview.alarms or overview.workers)
+    assert (overview.rounds, overview.queue, overview.alarms, overview.workers) == ((), (), (), ())
     assert overview.success(24) == (0, 0)
 
 

@@ -19,7 +19,7 @@ from headend.watching.checks.silence import zero_run, zero_use
 from headend.watching.checks.sums import sub_sum, tariff_gap
 from headend.watching.checks.tamper import reverse_current, tamper_event
 from headend.watching.checks.use import median, season_of, use_swing
-from headend.watching.limits import EVERYBODY, Limits, defaults
+from headend.watching.thresholds import EVERYBODY, Limits, defaults
 
 LIMITS = Limits()
 DAY_S = 86_400

@@ -17,9 +17,10 @@ from headend.values import Quality, Reading
 from headend.watching.calendar import date_of, day_of, midnight, number_of
 from headend.watching.days import compute_days, recompute
 from headend.watching.findings import FindingDesk, is_held
-from headend.watching.limits import Limits, set_limit
+from headend.watching.limits import set_limit
 from headend.watching.losses import Balance, compute_losses, judge, losses
 from headend.watching.tables import point_days, watch_marks
+from headend.watching.thresholds import Limits
 from tests.headend.watching.town import add_meter, add_place, freeze, put_meter, running
 
 TODAY = number_of(date(2026, 11, 21))
