@@ -123,7 +123,7 @@ def _telling(as_json: bool) -> Iterator[Progress]:
         if what == last and now - told_at < _TOLD_EVERY_S:
             return
         last, told_at = what, now
-        click.echo(f"{what}: {of_s - done_s:,.0f} of {of_s:,.0f} s left", err=True)
+        click.echo(f"{what}: {max(0.0, of_s - done_s):,.0f} of {of_s:,.0f} s left", err=True)
 
     yield tell
 

@@ -217,8 +217,8 @@ def _look_at_rest(connection: Connection, counted: Counter[str]) -> None:
     counted["! jobs that failed"] = _number(
         connection, select(func.count()).where(jobs.c.state == "failed")
     )
-    counted["! jobs left"] = _number(
-        connection, select(func.count()).where(jobs.c.state.in_(("waiting", "running")))
+    counted["! jobs that nobody runs any more"] = _number(
+        connection, select(func.count()).where(jobs.c.state == "running")
     )
     counted["jobs"] = _number(connection, select(func.count()).select_from(jobs))
     counted["jobs begun again"] = _number(connection, select(func.count()).where(jobs.c.lost > 0))

@@ -7,18 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
-
-from sqlalchemy import Connection, insert, select
 
 import headend.tables_all
 from benchmarks.proof.asked import Asked, LinkPlan
 from benchmarks.proof.street import RunningStreet
+from benchmarks.registered import LinkRow, MeterRow, register
 from headend.orders.calendar import CalendarDesk
 from headend.orders.windows import DAY_MIN, Window
 from headend.person import Person
-from headend.registry.tables import end_devices, installations, links, service_points
 from headend.station import Station
 from headend.work.durable import DurableWork
 from storage.engine import open_engine
@@ -71,7 +69,8 @@ def opened(url: str, asked: Asked, street: RunningStreet) -> Iterator[House]:
         # Whatever day it is: supply may be cut on all of it.
         CalendarDesk(station).set_windows(Window(day, 0, DAY_MIN) for day in range(1, 8))
         with station.writing() as connection:
-            devices = _register(connection, asked, street, station.now())
+            ids = register(connection, _rows(asked, street), station.now())
+        devices = {number: ids[address[1:]] for number, address in street.addresses.items()}
         numbers = {number: address[1:] for number, address in street.addresses.items()}
         with Shop.open(url, security=PublicTestKeys()) as shop:
             sold = [numbers[each.which] for each in asked.happenings if each.what == "sell"]
@@ -81,58 +80,21 @@ def opened(url: str, asked: Asked, street: RunningStreet) -> Iterator[House]:
         engine.dispose()
 
 
-def _register(
-    connection: Connection, asked: Asked, street: RunningStreet, now: datetime
-) -> dict[int, int]:
-    """Rows of the registry at once: that importing them is sound is for its own tests."""
-    active = {"state": "active", "added_at": now}
-    connection.execute(insert(links), [_link(each, street) | active for each in asked.streets])
-    found = dict(connection.execute(select(links.c.name, links.c.link_id)).all())
-    meters = [
-        _device(link, place, street.addresses[number], found[link.name]) | active
+def _rows(asked: Asked, street: RunningStreet) -> list[LinkRow]:
+    return [
+        LinkRow(
+            link.name,
+            None if link.kind == "modem" else street.doors[link.name],
+            tuple(
+                _meter(link, place, street.addresses[number])
+                for place, number in enumerate(link.numbers, 1)
+            ),
+        )
         for link in asked.streets
-        for place, number in enumerate(link.numbers, 1)
     ]
-    connection.execute(insert(end_devices), meters)
-    connection.execute(
-        insert(service_points),
-        [{"name": each["number"], "role": "customer", "added_at": now} for each in meters],
-    )
-    ids = dict(connection.execute(select(end_devices.c.number, end_devices.c.device_id)).all())
-    points = dict(
-        connection.execute(select(service_points.c.name, service_points.c.point_id)).all()
-    )
-    connection.execute(
-        insert(installations),
-        [
-            {
-                "point_id": points[each["number"]],
-                "device_id": ids[each["number"]],
-                "since": now,
-                "reason": "installed",
-                "made_by": "proof",
-            }
-            for each in meters
-        ],
-    )
-    return {number: ids[address[1:]] for number, address in street.addresses.items()}
 
 
-def _link(link: LinkPlan, street: RunningStreet) -> dict[str, Any]:
-    if link.kind == "modem":
-        return {"name": link.name, "kind": "modem", "url": None, "caller": link.name}
-    url = street.doors[link.name]
-    return {"name": link.name, "kind": "tcp", "url": url, "caller": None}
-
-
-def _device(link: LinkPlan, place: int, address: str, link_id: int) -> dict[str, Any]:
-    is_modbus = link.kind.startswith("modbus")
-    return {
-        "number": address[1:],
-        "protocol": "modbus" if is_modbus else link.protocol,
-        "address": str(place) if is_modbus else address,
-        "profile": _PROFILE if is_modbus else None,
-        "link_id": link_id,
-        "kind": "keypad",
-        "ratio": 1,
-    }
+def _meter(link: LinkPlan, place: int, address: str) -> MeterRow:
+    if link.kind.startswith("modbus"):
+        return MeterRow(address[1:], "modbus", str(place), _PROFILE)
+    return MeterRow(address[1:], link.protocol, address)

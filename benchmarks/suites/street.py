@@ -37,7 +37,7 @@ _READY_S: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
-class _Door:
+class Door:
     """A link's way in, and the meters behind it."""
 
     url: str
@@ -67,8 +67,8 @@ def lines(scale: Scale) -> Iterator[Line]:
 
 def _large(scale: Scale) -> Iterator[Line]:
     plan = BusPlan(meters=_METERS_PER_LINK, repeat=scale(_LINKS), listen="127.0.0.1:0")
-    with _street(StreetPlan(buses=(plan,), seed=7)) as (doors, figures):
-        done = asyncio.run(_read_all(doors, _ITEMS, LinkOptions()))
+    with street_process(StreetPlan(buses=(plan,), seed=7)) as (doors, figures):
+        done = asyncio.run(read_all(doors, _ITEMS, LinkOptions()))
         street = figures()
     meters = sum(len(door.meters) for door in doors)
     name = f"{meters:,} meters behind {len(doors)} links, one item each"
@@ -109,8 +109,8 @@ def _dead(scale: Scale) -> Iterator[Line]:
     )
     # A round asks a silent meter once.
     options = LinkOptions(retries=0, delay_ms_first=500)
-    with _street(StreetPlan(buses=buses, seed=7)) as (doors, _):
-        done = asyncio.run(_read_all(doors, _SLOW_ITEMS, options))
+    with street_process(StreetPlan(buses=buses, seed=7)) as (doors, _):
+        done = asyncio.run(read_all(doors, _SLOW_ITEMS, options))
     assert done.silent == share, f"{done.silent} of {share} were silent"
     yield Line(
         f"{done.read + done.silent:,} meters at {_BAUD} baud, {len(_SLOW_ITEMS)} items each: "
@@ -131,7 +131,7 @@ def _dead(scale: Scale) -> Iterator[Line]:
 # Reading
 
 
-async def _read_all(doors: Sequence[_Door], items: Sequence[int], options: LinkOptions) -> _Round:
+async def read_all(doors: Sequence[Door], items: Sequence[int], options: LinkOptions) -> _Round:
     links = [await open_link(door.url, options=options) for door in doors]
     wall, cpu = time.perf_counter(), time.process_time()
     shares = await asyncio.gather(
@@ -145,7 +145,7 @@ async def _read_all(doors: Sequence[_Door], items: Sequence[int], options: LinkO
 
 
 async def _read_link(
-    link: Link, door: _Door, items: Sequence[int]
+    link: Link, door: Door, items: Sequence[int]
 ) -> tuple[float, float, int, int]:
     """Busy seconds, seconds lost to silent meters, meters read, meters silent."""
     master, start, lost_s, silent = Master(link), time.perf_counter(), 0.0, 0
@@ -168,7 +168,7 @@ class _StreetFigures:
 
 
 @contextmanager
-def _street(plan: StreetPlan) -> Iterator[tuple[list[_Door], Callable[[], _StreetFigures]]]:
+def street_process(plan: StreetPlan) -> Iterator[tuple[list[Door], Callable[[], _StreetFigures]]]:
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_run_street, args=(plan, theirs), daemon=True)
@@ -176,7 +176,7 @@ def _street(plan: StreetPlan) -> Iterator[tuple[list[_Door], Callable[[], _Stree
     try:
         if not ours.poll(_READY_S):
             raise RuntimeError("the street did not open")
-        doors: list[_Door] = ours.recv()
+        doors: list[Door] = ours.recv()
 
         def figures() -> _StreetFigures:
             ours.send("figures")
@@ -201,7 +201,7 @@ def _run_street(plan: StreetPlan, pipe: Connection) -> None:
 async def _serve(street: Street, memory_bytes: int, pipe: Connection) -> None:
     async with street:
         doors = [
-            _Door(named.url, tuple(meter.address for meter in bus.wire.meters))
+            Door(named.url, tuple(meter.address for meter in bus.wire.meters))
             for named, bus in zip(street.ports, street.buses, strict=True)
         ]
         pipe.send(doors)
