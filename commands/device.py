@@ -360,6 +360,26 @@ def change(
     show_default=True,
     help="DL/T 645: when to stop.",
 )
+@click.option(
+    "--delay-ms",
+    type=click.IntRange(20, 60_000),
+    help="How long a DL/T 645 meter may think. [default: 600, a network 1000 more]",
+)
+@click.option(
+    "--digits",
+    type=click.IntRange(4, 12),
+    default=12,
+    show_default=True,
+    help="With --csv: so many last digits of a DL/T 645 address are the meter's number; 11 for "
+    "STS keypad meters.",
+)
+@click.option(
+    "--kind",
+    type=click.Choice(_KINDS),
+    default="credit",
+    show_default=True,
+    help="With --csv: how they are paid for.",
+)
 @click.option("--csv", "as_csv", is_flag=True, help="Print a table for `meterhouse device import`.")
 @database_option
 @json_option
@@ -368,6 +388,9 @@ def discover(
     profile: str | None,
     units: str,
     seconds: int,
+    delay_ms: int | None,
+    digits: int,
+    kind: str,
     as_csv: bool,
     database: str,
     as_json: bool,
@@ -376,7 +399,8 @@ def discover(
 
     \b
     meterhouse device discover north-1
-    meterhouse device discover north-1 --csv > found.csv && meterhouse device import found.csv
+    meterhouse device discover north-1 --csv --digits 11 --kind keypad > found.csv
+    meterhouse device import found.csv
     meterhouse device discover modbus+tcp://10.0.0.7 --profile eastron-sdm630 --units 1-32
 
     A line that a service is reading is its own: stop the service, or suspend the link, first.
@@ -396,16 +420,18 @@ def discover(
             )
         else:
             found, complete = asyncio.run(
-                discover_dlt645(url, limit_s=seconds, tell=lambda n, of, _: tell(n, of))
+                discover_dlt645(
+                    url, limit_s=seconds, delay_ms=delay_ms, tell=lambda n, of, _: tell(n, of)
+                )
             )
     if as_json:
         meters = [{"protocol": e.protocol, "address": e.address, "words": e.words} for e in found]
         print_json({"link": link, "complete": complete, "meters": meters})
     elif as_csv:
-        click.echo("number,protocol,address,profile,link")
+        click.echo("number,protocol,address,profile,link,kind")
         for each in found:
-            number = each.address if profile is None else f"{name}-{each.address}"
-            click.echo(f"{number},{each.protocol},{each.address},{profile or ''},{name}")
+            number = each.address[-digits:] if profile is None else f"{name}-{each.address}"
+            click.echo(f"{number},{each.protocol},{each.address},{profile or ''},{name},{kind}")
     else:
         for each in found:
             console.print(f"{each.address:>12}  {each.protocol}  {each.words}", soft_wrap=True)

@@ -44,13 +44,14 @@ class Found:
 
 
 async def discover_dlt645(
-    url: str, *, limit_s: float, tell: Tell | None = None
+    url: str, *, limit_s: float, delay_ms: int | None = None, tell: Tell | None = None
 ) -> tuple[list[Found], bool]:
     """The DL/T 645 meters on a line; whether the search came to its end in time.
 
     Args:
         url: of the line.
         limit_s: when to stop, seconds.
+        delay_ms: how long a meter may think; None: as the standard allows, and a network's way.
         tell: hears how far it is.
 
     Raises:
@@ -62,6 +63,8 @@ async def discover_dlt645(
             tell(news.done, news.total, news.text)
 
     patience = SERIAL_PATIENCE if url.startswith("serial:") else NETWORK_PATIENCE
+    if delay_ms is not None:
+        patience = replace(patience, answer_s=delay_ms / 1000, way_s=0.0)
     diagnosis = await examine(url, hear, patience=replace(patience, total_s=limit_s))
     found = [
         Found(f"dlt645-{meter.edition}", meter.address, _delay_words(meter.delay_ms))
