@@ -17,6 +17,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, select, update
 
 from headend.collection.gaps import Wanted, known_clocks, wanted_of
+from headend.collection.giving_way import GivingWay
 from headend.collection.keeping import RoundShare, Standing, Visited, keep
 from headend.collection.plan import read_document
 from headend.collection.retries import next_try
@@ -45,8 +46,6 @@ Kept = Callable[[Sequence[Visit]], None]
 TOGETHER_MAX: Final = 16
 """So many visits are kept in one transaction at most; a job that dies loses no more."""
 TOGETHER_S: Final = 1.0
-_LOOK_S: Final = 0.2
-"""How often a job looks whether something more urgent waits."""
 _BROKEN_MAX: Final = 2
 _BUDGET: Final = "The round had used up its budget on this line."
 
@@ -63,8 +62,8 @@ class _Carrying:
     known_clocks: frozenset[int] = frozenset()
     """Devices whose clocks were read not long ago."""
     pending: list[Visited] = field(default_factory=list)
+    begun_at: float = field(default_factory=time.monotonic)
     kept_at: float = 0.0
-    looked_at: float = 0.0
     broken: int = 0
 
 
@@ -78,8 +77,10 @@ def handler(station: Station, lines: Lines, work: Work, kept: Kept | None = None
         kept: told of visits whose values are committed, in a thread; it must not wait.
     """
 
+    giving_way = GivingWay(station, work)
+
     async def carry(job: Job) -> None:
-        await _Round(station, lines, work, job, kept).carry()
+        await _Round(station, lines, giving_way, work, job, kept).carry()
 
     return carry
 
@@ -88,12 +89,19 @@ class _Round:
     """One job."""
 
     def __init__(
-        self, station: Station, lines: Lines, work: Work, job: Job, kept: Kept | None
+        self,
+        station: Station,
+        lines: Lines,
+        giving_way: GivingWay,
+        work: Work,
+        job: Job,
+        kept: Kept | None,
     ) -> None:
         self._station = station
         self._kept = kept
         self._lines = lines
         self._work = work
+        self._giving_way = giving_way
         self._job = job
 
     async def carry(self) -> None:
@@ -206,10 +214,8 @@ class _Round:
         if self._is_spent(job):
             await asyncio.to_thread(self._close_spent, job)
             return False, None
-        if time.monotonic() - job.looked_at >= _LOOK_S:
-            job.looked_at = time.monotonic()
-            if await asyncio.to_thread(self._must_give_way, job):
-                return True, None
+        if await self._giving_way.must(job.share.link_id, job.urgency, job.begun_at):
+            return True, None
         return None
 
     def _is_spent(self, job: _Carrying) -> bool:
@@ -230,10 +236,6 @@ class _Round:
                 )
                 .values(state="skipped", why="budget", words=_BUDGET, due_at=self._station.now())
             )
-
-    def _must_give_way(self, job: _Carrying) -> bool:
-        with self._station.reading() as connection:
-            return self._work.more_urgent_waits(connection, job.share.link_id, job.urgency)
 
     async def _visit(self, job: _Carrying, standing: Standing, device: Device) -> None:
         wanted = await self._wanted(job, standing, device)

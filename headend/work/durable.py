@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Connection, Engine, bindparam, select, update
+from sqlalchemy import Connection, Engine, func, select, update
 
 from headend.work import turns
 from headend.work.engine import client, make_tables
@@ -26,14 +26,10 @@ _INSERT: Final = InsertIfNew(
     jobs,
     ["key", "kind", "line", "urgency", "payload", "state", "queued_at", "begun", "lost"],
 )
-_MORE_URGENT: Final = Prepared(
-    select(jobs.c.key)
-    .where(
-        jobs.c.line == bindparam("line"),
-        jobs.c.state == "waiting",
-        jobs.c.urgency < bindparam("urgency"),
-    )
-    .limit(1)
+_MOST_URGENT: Final = Prepared(
+    select(jobs.c.line, func.min(jobs.c.urgency).label("urgency"))
+    .where(jobs.c.state == "waiting")
+    .group_by(jobs.c.line)
 )
 
 
@@ -87,12 +83,9 @@ class DurableWork:
             .values(state="cancelled", ended_at=self._clock())
         )
 
-    def more_urgent_waits(self, connection: Connection, line: int, urgency: Urgency) -> bool:
-        """Whether a more urgent job waits for this line: a round then gives way between meters."""
-        if self.is_stopping:
-            return True
-        values = {"line": line, "urgency": int(urgency)}
-        return _MORE_URGENT.first(connection, values) is not None
+    def most_urgent(self, connection: Connection) -> dict[int, Urgency]:
+        """How urgent the first job is that waits, by line; for all lines at once."""
+        return {row.line: Urgency(row.urgency) for row in _MOST_URGENT.rows(connection)}
 
     def hand_out_at_the_end(self, connection: Connection, line: int) -> None:
         """Have the line looked at as the transaction's last act.

@@ -27,6 +27,9 @@ class _Transaction:
 class InlineWork:
     """A queue in memory."""
 
+    is_stopping: Final = False
+    """It runs until nothing waits."""
+
     def __init__(self) -> None:
         self._waiting: Final[dict[str, Job]] = {}
         self._seen: Final[set[str]] = set()
@@ -41,9 +44,12 @@ class InlineWork:
         """Take a job that has not begun out of the queue, with the caller's commit."""
         self._transaction(connection).acts.append((False, key, None))
 
-    def more_urgent_waits(self, connection: Connection, line: int, urgency: Urgency) -> bool:
-        """Whether a more urgent job waits for this line."""
-        return any(job.line == line and job.urgency < urgency for job in self._waiting.values())
+    def most_urgent(self, connection: Connection) -> dict[int, Urgency]:
+        """How urgent the first job is that waits, by line."""
+        found: dict[int, Urgency] = {}
+        for job in self._waiting.values():
+            found[job.line] = min(job.urgency, found.get(job.line, job.urgency))
+        return found
 
     @property
     def waiting(self) -> list[Job]:

@@ -52,11 +52,15 @@ Handler = Callable[[Job], Awaitable[None]]
 class Work(Protocol):
     """The queue, as those see it who give it jobs."""
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the service is about to stop: rounds then give way as well."""
+
     def enqueue(self, connection: Connection, job: Job) -> None:
         """Queue a job in the caller's write transaction: with its commit, or not at all."""
 
     def cancel(self, connection: Connection, key: str) -> None:
         """Take a job that has not begun out of the queue, in the caller's transaction."""
 
-    def more_urgent_waits(self, connection: Connection, line: int, urgency: Urgency) -> bool:
-        """Whether a more urgent job waits for this line: a round then gives way between meters."""
+    def most_urgent(self, connection: Connection) -> Mapping[int, Urgency]:
+        """How urgent the first job is that waits, by line: a round gives way between meters."""

@@ -98,16 +98,10 @@ def test_what_has_not_begun_can_be_taken_out(station: Station, work: DurableWork
     assert rows(station, JOBS) == [(first.key, "cancelled"), (second.key, "waiting")]
 
 
-def test_a_round_sees_who_waits_and_gives_way_when_the_service_stops(
-    station: Station, work: DurableWork
-) -> None:
-    queue(station, work, job(Urgency.ON_DEMAND, line=4))
+def test_rounds_see_who_waits(station: Station, work: DurableWork) -> None:
+    queue(station, work, job(Urgency.ON_DEMAND, line=4), job(Urgency.ORDER, line=4), job(line=5))
     with station.reading() as connection:
-        assert work.more_urgent_waits(connection, 4, Urgency.ROUTINE)
-        assert not work.more_urgent_waits(connection, 4, Urgency.ON_DEMAND)
-        assert not work.more_urgent_waits(connection, 5, Urgency.ROUTINE)
-        work.is_stopping = True
-        assert work.more_urgent_waits(connection, 5, Urgency.ORDER)
+        assert work.most_urgent(connection) == {4: Urgency.ORDER, 5: Urgency.ROUTINE}
 
 
 def test_a_modems_line_waits_for_its_call_and_goes_where_it_called(

@@ -69,11 +69,10 @@ def test_the_more_urgent_goes_first_and_rounds_can_see_it(station: Station) -> N
         done.append(job)
         if job is routine:
             with station.writing() as connection:
-                assert not work.more_urgent_waits(connection, 1, Urgency.ORDER)
+                assert work.most_urgent(connection) == {1: Urgency.RETRY_LATE}
                 work.enqueue(connection, order)
             with station.reading() as connection:
-                assert work.more_urgent_waits(connection, 1, job.urgency)
-                assert not work.more_urgent_waits(connection, 2, job.urgency)
+                assert work.most_urgent(connection) == {1: Urgency.ORDER}
 
     with station.writing() as connection:
         work.enqueue(connection, late)
