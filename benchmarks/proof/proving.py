@@ -55,7 +55,7 @@ def _how_it_went(asked: Asked, found: Found) -> dict[str, Any]:
         "seconds until all had ended": round(found.drained_s),
         "workers killed": found.kills,
         "workers begun": found.workers_begun,
-        "workers that found no database and were begun again": found.fell,
+        "workers that could not begin yet, and were begun again": found.fell,
         "database": found.database,
         "asked again because the database was away": found.refused,
         "requests that reached meters": found.truth.requests,

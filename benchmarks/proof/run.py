@@ -28,8 +28,8 @@ _AGAIN_S: Final = 0.5
 _LOOK_S: Final = 1.0
 _DRAIN_S: Final = 240
 _MINUTE_S: Final = 60
-_NO_DATABASE: Final = 5
-"""The exit status of a command whose installation is at fault."""
+_COULD_NOT_BEGIN: Final = (3, 5)
+"""Exit statuses of what was refused, and of an installation that is at fault."""
 _AWAY: Final = (StoreUnavailableError, DatabaseUnavailableError, ShopUnavailableError)
 Progress = Callable[[str, float, float], None]
 """Told what is done, how many seconds of it have passed, and how many it lasts."""
@@ -59,7 +59,7 @@ class Found:
     left: int
     """What had not ended in the end."""
     fell: int
-    """Workers that found no database when they began, and ended."""
+    """Workers that could not begin, and ended."""
     refused: int
     """Times that the head-end could not take something, and was asked again."""
     workers_cpu_s: float
@@ -203,9 +203,13 @@ class Run:
         return True
 
     def _require_alive(self) -> None:
-        """Begin a worker again that found no database, as whoever keeps services alive does."""
+        """Begin a worker again that could not begin, as whoever keeps services alive does.
+
+        It found no database, or its dead predecessor's name still taken: by the server, which has
+        not seen its death, or by the worker that takes over what it had in hand.
+        """
         for worker in self._workers:
-            if worker.fell == _NO_DATABASE:
+            if worker.fell in _COULD_NOT_BEGIN:
                 self._fell += 1
                 worker.begin()
             elif worker.fell is not None:
