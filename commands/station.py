@@ -24,8 +24,7 @@ _RIGHTS: Final = {
     Permission.LOOK: {Right.LOOK},
     Permission.METERS: {Right.REGISTER},
     Permission.ENGINEER: {Right.READ, Right.COMMAND, Right.ALARMS},
-    Permission.SUPERVISE: {Right.READ, Right.PROTECT, Right.ALARMS},
-    Permission.APPROVE: {Right.APPROVE},
+    Permission.PROTECT: {Right.READ, Right.PROTECT, Right.ALARMS},
 }
 
 
@@ -51,6 +50,13 @@ def open_station(database: str) -> Iterator[Station]:
 
 
 def person_of(actor: Actor) -> Person:
-    """Who acts, as the head-end sees them; in an open house whoever uses the machine."""
-    rights = {right for each in actor.permissions for right in _RIGHTS.get(each, set())}
+    """Who acts, as the head-end sees them; in an open house whoever uses the machine.
+
+    The lines are the utility's: who works for a vendor, or is bound to a till, has no rights.
+    """
+    rights: set[Right] = set()
+    if actor.vendor_id is None and actor.terminal is None:
+        rights = {right for each in actor.permissions for right in _RIGHTS.get(each, set())}
+        if actor.may(Permission.APPROVE) and actor.may(Permission.LOOK):
+            rights.add(Right.APPROVE)
     return Person(actor.name or login_name(), frozenset(rights))

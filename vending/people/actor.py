@@ -35,6 +35,8 @@ class Permission(StrEnum):
     """Open and close one's own shift."""
     SUPERVISE = "supervise"
     """Close sales and bank batches, see what a drawer should hold, import bank statements."""
+    PROTECT = "protect"
+    """Whose supply may be cut and when: keep-power orders, windows, emergency stops."""
     VENDORS = "vendors"
     """Vendors, their credit, commission and terminals."""
     VOUCHERS = "vouchers"
@@ -79,6 +81,7 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
             _P.METERS,
             _P.CASH,
             _P.SUPERVISE,
+            _P.PROTECT,
             _P.REPORTS,
         }
     ),
