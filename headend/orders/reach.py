@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -35,6 +36,17 @@ def reach_of(connection: Connection, device_id: int) -> Reach:
     ).first()
     if point is None:
         return Reach(None, None, frozenset(), frozenset(), frozenset())
+    return _reach(connection, point)
+
+
+def reach_of_point(connection: Connection, point_id: int) -> Reach:
+    """What hangs on a service point now, whether it has a meter or not."""
+    columns = (service_points.c.point_id, service_points.c.role, service_points.c.place_id)
+    point = connection.execute(select(*columns).where(service_points.c.point_id == point_id)).one()
+    return _reach(connection, point)
+
+
+def _reach(connection: Connection, point: Any) -> Reach:
     below: frozenset[int] = frozenset()
     if point.role == "supply":
         below = frozenset(places_below(connection, point.place_id))

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection
 
+from headend.faults import EntryError
+from headend.orders.cover import cover_of
 from headend.person import Right
 from headend.registry import devices, lines, places, table_import
 from headend.registry.entries import (
@@ -97,6 +99,7 @@ class Registry:
     def move_point(self, name: str, *, place: str | None, parent: str | None = None) -> None:
         """Put a service point elsewhere; see `places.move_point`."""
         with self._changing("point.moved", name, detail=place or "nowhere") as connection:
+            self._require_free(connection, places.point_row(connection, name).point_id)
             places.move_point(connection, name, place=place, parent=parent)
 
     # Meters
@@ -198,6 +201,9 @@ class Registry:
     def remove_device(self, number: str, *, last_wh: int | None = None, reason: str) -> None:
         """Take a meter away; see `devices.remove_device`."""
         with self._changing("device.removed", number, reason=reason) as connection:
+            point_id = devices.point_of(connection, number)
+            if point_id is not None:
+                self._require_free(connection, point_id)
             devices.remove_device(connection, number, self._station.now(), last_wh)
 
     def change_device(
@@ -222,6 +228,21 @@ class Registry:
             )
 
     # What all of it shares
+
+    def _require_free(self, connection: Connection, point_id: int) -> None:
+        """Refuse to take a point out of a protection without the right to protect.
+
+        Raises:
+            EntryError: a keep-power order or an emergency stop covers it.
+        """
+        if self._station.person.may(Right.PROTECT):
+            return
+        words = cover_of(connection, point_id, self._station.now())
+        if words is not None:
+            raise EntryError(
+                f"{words} covers this point: who may protect customers has to move it, or to end "
+                "that first."
+            )
 
     @contextmanager
     def _changing(

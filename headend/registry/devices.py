@@ -187,6 +187,21 @@ def device_row(connection: Connection, number: str) -> Any:
     return row
 
 
+def point_of(connection: Connection, number: str) -> int | None:
+    """The service point where a meter hangs now; None: nowhere.
+
+    Raises:
+        NotRegisteredError: no such meter.
+    """
+    device_id = device_row(connection, number).device_id
+    found = connection.scalar(
+        select(installations.c.point_id).where(
+            installations.c.device_id == device_id, installations.c.until.is_(None)
+        )
+    )
+    return None if found is None else int(found)
+
+
 def find_device(connection: Connection, number: str) -> Device:
     """A meter where it is now.
 
