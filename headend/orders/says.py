@@ -25,6 +25,7 @@ from headend.talk.lines import find_profile
 from headend.talk.ordering_clock import SOFT_STEP_S
 from headend.talk.ordering_relay import ACTIONS
 from headend.talk.ordering_writes import item_bytes, modbus_value, parts_of
+from protocols.dlt645.catalogue import in_2007
 from protocols.dlt645.controls import Edition
 from protocols.errors import LocalProtocolError
 
@@ -53,6 +54,10 @@ _NOT_AS_PARAMETERS: Final = (
 _TARIFF_FROM: Final = 0x04010000
 _TARIFF_UNTIL: Final = 0x0406FFFF
 """Zone and slot tables, holidays, prices, steps."""
+_TARIFF_OF_1997: Final = range(0xC310, 0xC400)
+"""Numbers of zones and slots, year zones, day tables; some have no counterpart in 2007."""
+_NUMBER_OF_1997: Final = 0xC032
+"""1997 keeps the address here."""
 _NOT_AS_ITEMS: Final = {
     "relay_protected": "protection is ordered by keep-power on and off",
     "time_utc": "clocks are set by a clock order",
@@ -194,15 +199,34 @@ def _check_modbus_part(part: dict[str, Any], device: Device) -> None:
 def _check_dlt_part(part: dict[str, Any], device: Device) -> None:
     di = int(part["item"], 16)
     part["item"] = f"{di:04X}" if di <= 0xFFFF else f"{di:08X}"
+    meant = _meaning(di, device.edition)
     for first, last, why in _NOT_AS_PARAMETERS:
-        if first <= di <= last:
+        if first <= meant <= last:
             raise ValueError(why)
     item_bytes(part, device.edition)
 
 
+def _meaning(di: int, edition: Edition) -> int:
+    """What an identifier is in 2007, by whose numbers the rules are written.
+
+    Raises:
+        ValueError: it cannot be ordered, since nobody can say what the rules make of it.
+    """
+    if edition is Edition.Y2007:
+        return di
+    if di == _NUMBER_OF_1997:
+        raise ValueError("a meter with another address would be lost to its order")
+    if di in _TARIFF_OF_1997:
+        return _TARIFF_FROM
+    meant = in_2007(di)
+    if meant is None:
+        raise ValueError("what it is in 1997 is not known well enough: write it at the meter")
+    return meant
+
+
 def _is_tariff(item: str) -> bool:
     di = int(item, 16)
-    return _TARIFF_FROM <= di <= _TARIFF_UNTIL
+    return _TARIFF_FROM <= di <= _TARIFF_UNTIL or di in _TARIFF_OF_1997
 
 
 def _require_fields(

@@ -222,6 +222,9 @@ async def test_what_a_meter_does_not_know_is_refused_at_once(
         for kind in (OrderKind.RELAY_TRIP, OrderKind.KEEP_POWER_ON):
             with pytest.raises(OrderFormatError, match="1997"):
                 await scene.place(kind, 0)
+        for item in ("C010", "C011", "C032", "C331", "C034"):  # clock, number, tariff, unknown
+            with pytest.raises(OrderFormatError, match=item):
+                await scene.place(OrderKind.WRITE_PARAMETER, 0, says={"item": item, "raw": "00"})
         with pytest.raises(OrderFormatError, match="no recharge"):
             await scene.place(
                 OrderKind.RECHARGE, 1, says={"amount_minor": 1, "client_number": CLIENT}
