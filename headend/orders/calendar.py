@@ -134,9 +134,9 @@ def parse_windows(text: str) -> tuple[Window, ...]:
     """Windows as people write them: ``mon-thu 9:00-11:30 13:30-16:00, fri 9:00-11:30``.
 
     Raises:
-        EntryError: says which part cannot be read.
+        EntryError: says which part cannot be read; or there is none.
     """
-    return tuple(
+    found = tuple(
         Window(weekday, *span)
         for part in text.split(",")
         if part.strip()
@@ -144,6 +144,9 @@ def parse_windows(text: str) -> tuple[Window, ...]:
         for weekday in _weekdays(days)
         for span in map(_span, spans)
     )
+    if not found:
+        raise EntryError("No window is given: write for example mon-thu 9:00-11:30.")
+    return found
 
 
 def _split(part: str) -> tuple[str, list[str]]:
@@ -153,13 +156,16 @@ def _split(part: str) -> tuple[str, list[str]]:
     return days, spans
 
 
-def _weekdays(text: str) -> range:
+def _weekdays(text: str) -> list[int]:
     first, _, last = text.lower().partition("-")
     try:
         numbers = [_DAYS.index(name[:3]) + 1 for name in (first, last or first)]
     except ValueError:
         raise EntryError(f"{text!r} is no day or span of days: write mon or mon-fri.") from None
-    return range(numbers[0], numbers[1] + 1)
+    first_day, last_day = numbers
+    if first_day <= last_day:
+        return list(range(first_day, last_day + 1))
+    return [*range(first_day, len(_DAYS) + 1), *range(1, last_day + 1)]  # over the week's end
 
 
 def _span(text: str) -> tuple[int, int]:
