@@ -43,6 +43,8 @@ _RECORDS_AT_ONCE: Final = 12
 _INT32_MAX: Final = 2**31 - 1
 _MONTHS_BACK: Final = 15
 _MINUTE: Final = timedelta(minutes=1)
+_TRIES: Final = 2
+"""Of values that belong to a moment which may pass while they are read."""
 
 
 async def read_freezes(
@@ -93,18 +95,32 @@ async def _read_freeze(
     zone: tzinfo,
     out: ReadOut,
 ) -> bool:
-    """One freeze; False where the meter has no such."""
+    """One freeze; False where the meter has no such.
+
+    The meter counts from the last one anew in each request.  So its stamp is read again after the
+    values: where it has become another, they may be those of two freezes, and none is kept.
+    """
     base = _FREEZE | kind << 16
-    stamp = await _perhaps(master, device, base | nth, out)
-    time = None if stamp is None else stamp.value_as(MeterTime)
-    if time is None:
-        return False
-    at = _moment(time, zone)
-    for part, holds in parts.items():
-        answer = await _perhaps(master, device, base | part << 8 | nth, out)
-        if answer is not None:
-            _keep(answer, holds, device, at, out)
-    return True
+    stamp = await _stamp(master, device, base | nth, out)
+    for _ in range(_TRIES):
+        if stamp is None:
+            return False
+        found = ReadOut(out.device_id, out.at)
+        at = _moment(stamp, zone)
+        for part, holds in parts.items():
+            answer = await _perhaps(master, device, base | part << 8 | nth, out)
+            if answer is not None:
+                _keep(answer, holds, device, at, found)
+        before, stamp = stamp, await _stamp(master, device, base | nth, out)
+        if stamp == before:
+            _put(found, out)
+            return True
+    raise _moved_on(device)
+
+
+async def _stamp(master: Master, device: Device, di: int, out: ReadOut) -> MeterTime | None:
+    answer = await _perhaps(master, device, di, out)
+    return None if answer is None else answer.value_as(MeterTime)
 
 
 async def read_months(
@@ -119,7 +135,8 @@ async def read_months(
     """The registers at the last settlements, each at the moment that the meter's calendar gives.
 
     Which settlement is the last is told by the meter's clock, not by ours: near a settlement the
-    two may differ, and the value would get the wrong month.
+    two may differ, and the value would get the wrong month.  It is read again after the values,
+    which are not kept where a settlement has come meanwhile.
     """
     out = _new(lines, device)
     if device.is_modbus:
@@ -129,11 +146,21 @@ async def read_months(
     try:
         line = await line_of(lines, device)
         master = line.master(device.edition, priority)
-        moments = await _settlements(master, device, zone, out)
+        days = await _settlement_days(master, device, out)
+        moments = await _settlements(master, device, days, zone, out)
         for nth in sorted(nths):
             if nth > min(MONTHS_MAX[device.edition], len(moments)):
                 break
-            await _read_month(line, master, device, quantities, nth, moments[nth - 1], out)
+            for _ in range(_TRIES):
+                found = await _read_month(
+                    line, master, device, quantities, nth, moments[nth - 1], out
+                )
+                before, moments = moments, await _settlements(master, device, days, zone, out)
+                if moments == before:
+                    _put(found, out)
+                    break
+            else:
+                raise _moved_on(device)
     except (ProtocolError, HeadEndError) as fault:
         out.give_up((name,), fault)
     else:
@@ -142,10 +169,10 @@ async def read_months(
     return out
 
 
-async def _settlements(
-    master: Master, device: Device, zone: tzinfo, out: ReadOut
-) -> list[datetime]:
-    """The meter's last settlements, the latest first."""
+async def _settlement_days(
+    master: Master, device: Device, out: ReadOut
+) -> frozenset[tuple[int, int]]:
+    """Days of the month, with the hour, on which the meter settles."""
     days: set[tuple[int, int]] = set()
     for di in _SETTLEMENT_DAYS:
         if device.edition is Edition.Y1997 and in_1997(di) is None:
@@ -154,6 +181,13 @@ async def _settlements(
         time = None if answer is None else answer.value
         if isinstance(time, MeterTime) and time.day is not None and 1 <= time.day <= 28:
             days.add((time.day, min(time.hour or 0, 23)))
+    return frozenset(days)
+
+
+async def _settlements(
+    master: Master, device: Device, days: frozenset[tuple[int, int]], zone: tzinfo, out: ReadOut
+) -> list[datetime]:
+    """The meter's last settlements by its clock, the latest first."""
     if not days:
         return []
     out.asked += 2
@@ -179,7 +213,9 @@ async def _read_month(
     nth: int,
     at: datetime,
     out: ReadOut,
-) -> None:
+) -> ReadOut:
+    """The values alone; requests are counted in ``out``."""
+    found = ReadOut(out.device_id, out.at)
     planned, _ = asks(device.edition, [each for each in quantities if "energy_" in each])
     for ask in planned:
         if ask.is_block and (device.address, ask.di) in line.refused_blocks:
@@ -187,7 +223,8 @@ async def _read_month(
         step = _1997_MONTH if ask.di <= _1997_MAX else 1
         answer = await _perhaps(master, device, ask.di + nth * step, out)
         if answer is not None:
-            _keep(answer, ask.holds, device, at, out)
+            _keep(answer, ask.holds, device, at, found)
+    return found
 
 
 # The load profile
@@ -360,6 +397,18 @@ def _keep(
             continue
         if value is not None:
             out.values.append(Reading(out.device_id, name, at, value, Source.FREEZE))
+
+
+def _put(found: ReadOut, out: ReadOut) -> None:
+    out.values += found.values
+    out.faults.update(found.faults)
+
+
+def _moved_on(device: Device) -> NotAValueError:
+    return NotAValueError(
+        f"Meter {device.number} began another period while it was read, or its clock was set: "
+        "nothing of it was kept. It is asked again later."
+    )
 
 
 def _moment(time: MeterTime, zone: tzinfo) -> datetime:

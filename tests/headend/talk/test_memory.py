@@ -11,13 +11,16 @@ from headend.talk.clocks import read_clock_offset_s
 from headend.talk.happenings import Known, read_events
 from headend.talk.lines import Lines
 from headend.talk.memory import read_freezes, read_months, read_profile
-from headend.talk.reading import read_device
+from headend.talk.reading import ReadOut, read_device
 from headend.values import Quality, Source
 from protocols.dlt645.master import FreezeKind
 from simulators.metering.smart_meter import Cover
-from simulators.street_plan import BusPlan
+from simulators.street import Street, build_street
+from simulators.street_clock import HeldClock
+from simulators.street_plan import BusPlan, StreetPlan
 from tests.headend.running import on_a_loop
 from tests.headend.talk.streets import LISTEN, register, street_beside
+from tests.shop.conftest import Clock
 
 ENERGY = ("energy_import_total", "energy_import_t1")
 
@@ -60,6 +63,92 @@ async def test_a_month_is_at_the_moment_that_the_meters_calendar_gives(station: 
         assert {r.quantity: r.at for r in out.values} == dict.fromkeys(ENERGY, first_of_november)
         assert 0 < out.values[0].value < present.values[0].value
     assert outs[2].absent == ["monthly"]
+
+
+class _PassingClock(HeldClock):
+    """Stands still until it is let pass: each request then comes a minute after the last.
+
+    So long, because meters' own clocks are some seconds off.
+    """
+
+    __slots__ = ("passes",)
+
+    def __init__(self, start: datetime) -> None:
+        super().__init__(start)
+        self.passes = False
+
+    def now(self) -> datetime:
+        if self.passes:
+            self.wait(60)
+        return super().now()
+
+
+def _passing(clock: Clock, start: datetime) -> tuple[Street, _PassingClock]:
+    clock.now = start
+    time = _PassingClock(start - timedelta(days=40))
+    plan = StreetPlan(buses=(BusPlan(listen=LISTEN, credit_kwh=5_000),))
+    street = build_street(plan, time)
+    time.wait(days=40)
+    return street, time
+
+
+@on_a_loop
+async def test_values_of_a_freeze_are_of_its_stamp_whenever_the_hour_passes(
+    station: Station, clock: Clock
+) -> None:
+    hour = datetime(2026, 11, 21, 3, tzinfo=UTC)
+    street, time = _passing(clock, hour - timedelta(minutes=30))
+    async with street:
+        (device,) = await asyncio.to_thread(register, station, street)
+        lines = Lines(station)
+
+        async def hourly(*nths: int) -> ReadOut:
+            return await read_freezes(
+                lines, device, FreezeKind.HOURLY, ENERGY[:1], nths, name="hourly"
+            )
+
+        kept: dict[tuple[str, datetime], set[int]] = {}
+        reads = 0
+        for early_s in range(-120, 600, 60):
+            time.wait(int((hour - time.now()).total_seconds()) - early_s)
+            time.passes = True
+            out = await hourly(1, 2)
+            time.passes = False
+            assert not out.faults
+            reads += len(out.values)
+            for reading in (*out.values, *(await hourly(1, 2, 3)).values):
+                kept.setdefault((reading.quantity, reading.at), set()).add(reading.value)
+            hour += timedelta(hours=1)
+        await lines.aclose()
+    assert reads == 12 * 2
+    assert {len(values) for values in kept.values()} == {1}
+
+
+@on_a_loop
+async def test_values_of_a_settlement_are_of_its_month_whenever_the_month_passes(
+    station: Station, clock: Clock
+) -> None:
+    month = datetime(2026, 10, 31, 16, tzinfo=UTC)
+    street, time = _passing(clock, month - timedelta(minutes=30))
+    async with street:
+        (device,) = await asyncio.to_thread(register, station, street)
+        lines = Lines(station)
+        kept: dict[tuple[str, datetime], set[int]] = {}
+        for early_s in range(-120, 720, 60):
+            time.wait(int((month - time.now()).total_seconds()) - early_s)
+            time.passes = True
+            out = await read_months(lines, device, ENERGY, (1,))
+            time.passes = False
+            assert not out.faults
+            assert len(out.values) == len(ENERGY)
+            for reading in (
+                *out.values,
+                *(await read_months(lines, device, ENERGY, (1, 2))).values,
+            ):
+                kept.setdefault((reading.quantity, reading.at), set()).add(reading.value)
+            month = (month + timedelta(days=40)).replace(day=1, hour=0) - timedelta(hours=8)
+        await lines.aclose()
+    assert {len(values) for values in kept.values()} == {1}
 
 
 @on_a_loop
