@@ -17,13 +17,14 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Final, NoReturn
 
 import structlog
-from sqlalchemy import delete, exists, insert, select, update
+from sqlalchemy import Connection, delete, exists, insert, select, update
 
 from headend.faults import HeadEndError, StoreUnavailableError
 from headend.station import Station
-from headend.work import upkeep
+from headend.work import turns, upkeep
 from headend.work.durable import DurableWork
 from headend.work.locks import FileLocks, locks_of
+from headend.work.queues import queue_of_worker
 from headend.work.tables import line_owners, line_turns, workers
 
 log = structlog.get_logger("headend.work")
@@ -87,9 +88,7 @@ class Presence:
             # Whatever had called this worker before it began anew has been cut off.
             connection.execute(delete(line_owners).where(line_owners.c.worker == self.name))
             connection.execute(delete(workers).where(workers.c.name == self.name))
-            connection.execute(
-                insert(workers).values(name=self.name, since=now, seen_at=now, process=os.getpid())
-            )
+            self._write_down(connection, now)
         self._seen_at = now
 
     async def keep(self, on_lost: Callable[[], None]) -> None:
@@ -155,7 +154,7 @@ class Presence:
             # The session is another one: the server had been restarted, or cut us off.
             if not self._locks.take(self.name):
                 self._taken_by_another()
-            self._taken_since = None
+            self._taken_since = self._seen_at = None
             log.info("worker.lock_taken_again", worker=self.name)
         self.lost_since = None
         self.sweeps = self._locks.sweeps()
@@ -174,15 +173,22 @@ class Presence:
             )
         raise StoreUnavailableError(f"Another process holds the name {self.name}.")
 
+    def _write_down(self, connection: Connection, now: datetime) -> None:
+        connection.execute(
+            insert(workers).values(name=self.name, since=now, seen_at=now, process=os.getpid())
+        )
+
     def _tell_that_we_live(self) -> None:
         now = self._station.now()
         if self._seen_at is not None and now - self._seen_at < _SEEN_EVERY:
             return
         self._seen_at = now
         with self._station.writing() as connection:
-            connection.execute(
+            known = connection.execute(
                 update(workers).where(workers.c.name == self.name).values(seen_at=now)
             )
+            if not known.rowcount:  # others had held us for dead
+                self._write_down(connection, now)
 
     def _look_for_the_dead(self, dead: set[str]) -> None:
         now = time.monotonic()
@@ -202,6 +208,9 @@ class Presence:
     def _leave(self) -> None:
         with self._station.writing() as connection:
             connection.execute(delete(line_owners).where(line_owners.c.worker == self.name))
+            # Our own queue is read by nobody now.
+            ours = line_turns.c.queue == queue_of_worker(self.name)
+            turns.take_unbegun(connection, self._work.asking, ours, self._station.now())
             # With a line still in hand (its end could not be written) we count as dead instead,
             # and others take it over.
             in_hand = exists().where(line_turns.c.worker == self.name)

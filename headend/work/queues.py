@@ -12,7 +12,8 @@ from storage.prepared import Prepared
 
 LINES: Final = "lines"
 """Lines that any worker can open."""
-_OF_WORKER: Final = "lines-of-"
+OF_WORKER: Final = "lines-of-"
+"""Before a worker's name: the queue of its own lines."""
 
 _WHERE: Final = Prepared(
     select(links.c.kind, line_owners.c.worker)
@@ -23,7 +24,7 @@ _WHERE: Final = Prepared(
 
 def queue_of_worker(name: str) -> str:
     """The queue of the lines that only this worker has."""
-    return _OF_WORKER + name
+    return OF_WORKER + name
 
 
 def queue_of_line(connection: Connection, line: int) -> str | None:

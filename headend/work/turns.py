@@ -16,7 +16,7 @@ from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, bindparam, case, delete, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, select, update
 
 from headend.work.engine import queue_turn
 from headend.work.keys import new_key
@@ -121,12 +121,12 @@ def hand_out(connection: Connection, asking: DBOSClient, line: int, now: datetim
     if head is None:
         _let_go(connection, line)
         return False
-    if row is not None and row.urgency <= head.urgency:
-        return False
     queue = queue_of_line(connection, line)
     if queue is None:
         _let_go(connection, line)
         return False
+    if row is not None and row.urgency <= head.urgency and row.queue == queue:
+        return False  # a turn in another queue may lie there for ever: its modem has moved
     turn = new_key(now)
     _GIVE.run(
         connection,
@@ -182,6 +182,28 @@ def go_on(
     _let_go(connection, turn.line)
     hand_out(connection, asking, turn.line, now)
     return None
+
+
+def take_unbegun(
+    connection: Connection, asking: DBOSClient, queue: ColumnElement[bool], now: datetime
+) -> int:
+    """Take back what lies un-begun in queues that nobody reads any more; how many turns.
+
+    Args:
+        connection: in a write transaction.
+        asking: to queue other turns with, where the lines are now.
+        queue: which queues, a condition on `line_turns`.
+        now: the moment.
+    """
+    rows = connection.execute(
+        select(line_turns.c.line, line_turns.c.turn)
+        .where(queue, line_turns.c.worker.is_(None))
+        .order_by(line_turns.c.line)
+        .with_for_update()
+    ).all()
+    for row in rows:
+        take_from(connection, asking, row.line, row.turn, now)
+    return len(rows)
 
 
 def take_from(

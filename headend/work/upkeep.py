@@ -6,13 +6,13 @@ from datetime import timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import and_, delete, func, literal, or_, select
 
 from headend.registry.tables import links
 from headend.station import Station
 from headend.work import engine, turns
 from headend.work.durable import DurableWork
-from headend.work.queues import queue_of_worker
+from headend.work.queues import LINES, OF_WORKER, queue_of_worker
 from headend.work.tables import jobs, line_owners, line_turns, workers
 
 log = structlog.get_logger("headend.work")
@@ -46,9 +46,9 @@ def take_over(station: Station, work: DurableWork, name: str) -> int:
 
 
 def look_after_lines(station: Station, work: DurableWork) -> int:
-    """Give turns to lines that wait without one, and to those whose turn has vanished.
+    """Give turns to lines that wait without one, and to those whose turn nobody will begin.
 
-    Neither happens as long as all goes well; it is what makes a fault of ours, or of the
+    None of it happens as long as all goes well; it is what makes a fault of ours, or of the
     engine, cost a minute instead of a line.
     """
     now = station.now()
@@ -87,9 +87,28 @@ def look_after_lines(station: Station, work: DurableWork) -> int:
     for row in vanished:
         with station.writing() as connection:
             turns.take_from(connection, work.asking, row.line, row.turn, now)
-    if forgotten or vanished:
-        log.warning("lines.looked_after", forgotten=len(forgotten), vanished=len(vanished))
-    return len(forgotten) + len(vanished)
+    strayed = _take_back_strayed(station, work)
+    if forgotten or vanished or strayed:
+        log.warning(
+            "lines.looked_after", forgotten=len(forgotten), vanished=len(vanished), strayed=strayed
+        )
+    return len(forgotten) + len(vanished) + strayed
+
+
+def _take_back_strayed(station: Station, work: DurableWork) -> int:
+    """Turns of queues whose worker is no more: queued while it left; their number."""
+    read = select(literal(OF_WORKER) + workers.c.name)
+    strayed = and_(line_turns.c.queue != LINES, line_turns.c.queue.not_in(read))
+    with station.reading() as connection:
+        if (
+            connection.execute(
+                select(line_turns.c.line).where(strayed, line_turns.c.worker.is_(None)).limit(1)
+            ).first()
+            is None
+        ):
+            return 0
+    with station.writing() as connection:
+        return turns.take_unbegun(connection, work.asking, strayed, station.now())
 
 
 def forget_old(station: Station, *, turns_for: timedelta, jobs_for: timedelta) -> int:
