@@ -84,7 +84,8 @@ def open_shop(database: str, *, keys_now: bool = False) -> Iterator[Shop]:
 def configure_logs() -> None:
     """Log to standard error, warnings and worse; METERHOUSE_LOG_LEVEL=info shows every sale.
 
-    Standard output belongs to receipts and JSON.
+    Standard output belongs to receipts and JSON.  Tracebacks come without the variables' values:
+    these hold tokens and PINs.
     """
     import logging
 
@@ -97,6 +98,7 @@ def configure_logs() -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(levels.get(wanted, logging.WARNING)),

@@ -135,7 +135,7 @@ def serve(
     limits = Limits(lines_max=lines_max, stop_s=stop_s)
     publisher = publisher_of(**mqtt)
     with open_station(database) as station:
-        _configure_logs(as_json=as_json)
+        configure_service_logs(as_json=as_json)
 
         async def work() -> None:
             permits = Permits(station, f"{name or platform.node()}/{os.getpid()}")
@@ -223,21 +223,29 @@ def _registration(how: str) -> Registration | RemoteIdentity:
     return ways[how]()
 
 
-def _configure_logs(*, as_json: bool) -> None:
-    """The service's own log: lines for people on standard error, or JSON on standard output."""
+def configure_service_logs(*, as_json: bool) -> None:
+    """The service's own log: lines for people on standard error, or JSON on standard output.
+
+    Tracebacks come without the variables' values: these hold tokens and passwords.
+    """
     import structlog
 
     shape: Any = (
         structlog.processors.JSONRenderer()
         if as_json
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    )
+    tracebacks = structlog.processors.ExceptionRenderer(
+        structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *([structlog.processors.dict_tracebacks] if as_json else []),
+            *([tracebacks] if as_json else []),
             shape,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
