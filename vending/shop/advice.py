@@ -29,6 +29,7 @@ from vending.people.approvals import use_approval
 from vending.price.dues import kept_and_used, unsettle
 from vending.receipts.receipt import Reason, Receipt, ReceiptKind
 from vending.shop.answering import answer
+from vending.shop.by_wire import not_delivered_by_wire
 from vending.shop.books import Tender
 from vending.shop.copies import stored_receipt
 from vending.shop.counter_tables import advices
@@ -188,7 +189,8 @@ class AdviceDesk:
         must have called `printed`, and does not reverse.
 
         Refused (`Outcome.FAILED`) once the sale was confirmed, printed, reversed or refunded, or
-        when something was given out to the meter after it; when it is another's sale
+        when something was given out to the meter after it; when its token went to the meter by
+        wire; when it is another's sale
         (`vending.shop.whose_sale`), a bank booking's, or was made on another side (a vendor's,
         the house's); and when its cash lies in a drawer and the actor has none open.
 
@@ -227,7 +229,8 @@ class AdviceDesk:
             undo_key_change(connection, sale.meter, sale.receipt_no)
             told = _PAYMENT_BACK if sale.is_payment else _MONEY_BACK
             words = (told, *((reason_words(request.reason),) if request.reason else ()))
-            return self._undo(connection, request, sale, ReceiptKind.REVERSAL, words, now)
+            with not_delivered_by_wire(connection, sale.receipt_no):
+                return self._undo(connection, request, sale, ReceiptKind.REVERSAL, words, now)
 
         question = question_of("reversal", request)
         return answer(self.house, question, now, work)

@@ -195,6 +195,12 @@ class ReceiptPrintedError(ShopError):
     code: ClassVar[str] = "receipt_printed"
 
 
+class DeliveredByWireError(ShopError):
+    """The meter has the token of the sale by wire, or may have it: there is only the refund."""
+
+    code: ClassVar[str] = "delivered_by_wire"
+
+
 class NotLatestSaleError(ShopError):
     """Something was given out to the meter after this sale."""
 
