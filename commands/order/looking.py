@@ -144,14 +144,38 @@ def cancel(order_id: int | None, batch: str | None, why: str, database: str, as_
 @click.command()
 @click.argument("order_id", type=click.IntRange(1), metavar="ORDER")
 @click.option("--now", is_flag=True, help="Read the meter in this command.")
+@click.option(
+    "--as",
+    "decided",
+    type=click.Choice(["done", "failed"]),
+    help="What somebody saw at the meter, where it cannot tell it by wire.",
+)
+@click.option("--why", help="With --as: what was seen, and by whom.")
 @database_option
 @json_option
-def settle(order_id: int, now: bool, database: str, as_json: bool) -> None:
-    """Have the meter of an order of unknown outcome read again; nothing is sent."""
+def settle(
+    order_id: int, now: bool, decided: str | None, why: str | None, database: str, as_json: bool
+) -> None:
+    """Have the meter of an order of unknown outcome read again; nothing is sent.
+
+    With --as a person settles it, by what was seen at the meter. A token that is settled as failed
+    can be reversed at the till: be sure that the meter has not taken it.
+    """
     from commands.order.carrying import carry_out
+    from headend.orders.deciding import decide
     from headend.orders.desk import Orders
+    from headend.orders.values import OrderState
     from headend.work.inline import InlineWork
 
+    if decided is not None:
+        if now:
+            raise click.UsageError("--as settles it as it is seen; --now reads the meter.")
+        with open_station(database) as station:
+            order = decide(station, order_id, OrderState(decided), why=why or "")
+            _print_one(station, order_id, as_json=as_json)
+        raise SystemExit(exit_status([order]))
+    if why is not None:
+        raise click.UsageError("--why goes with --as.")
     with open_station(database) as station:
         work = InlineWork() if now else None
         desk = Orders(station, work)

@@ -7,7 +7,8 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from headend.orders.values import RECONNECTS, Order, OrderKind, OrderState
+from headend.orders.tokens import wake_followers
+from headend.orders.values import ENDED, RECONNECTS, Order, OrderKind, OrderState
 from headend.store.readings import add_readings
 from headend.talk.ordering import OrderOutcome
 from headend.talk.ordering_balance import BALANCE
@@ -52,6 +53,8 @@ def follow_up(
         )
     elif order.state is OrderState.UNKNOWN:
         close_if_open(connection, UNKNOWN_ALARM, device_id=device_id, words=told, at=at)
+    if order.kind is OrderKind.TOKEN and state in ENDED:
+        wake_followers(connection, order, at)
     if order.kind in RECONNECTS and state in _NOT_DONE:
         raise_alarm(
             connection,

@@ -32,7 +32,7 @@ from headend.orders.ports import NoTokens, TokenSource
 from headend.orders.queueing import ORDER_ID
 from headend.orders.rules import Rules, words_of
 from headend.orders.says import canonical
-from headend.orders.tokens import earlier_part_missing
+from headend.orders.tokens import in_the_way_of
 from headend.orders.values import Order, OrderKind, OrderState
 from headend.person import SERVICE
 from headend.station import Station
@@ -189,8 +189,13 @@ class Carrier:
                 "This clock was corrected today already, and meters take one correction a day.",
             )
             return None
-        if order.token_ref is not None and (words := earlier_part_missing(connection, order)):
-            self._end(connection, order, OrderState.CANCELLED, words)
+        if order.token_ref is not None and (
+            way := in_the_way_of(connection, order, rules.now)
+        ):
+            if way.until is None:
+                self._end(connection, order, OrderState.CANCELLED, way.words)
+            else:
+                self._put_off(connection, order, way.until, way.words)
             return None
         return _Moment(rules.now, verdict.closes_at)
 

@@ -232,6 +232,13 @@ orders: Final = table(
         ),
     ),
     Index(
+        "uq_orders_open_token",
+        "device_id",
+        unique=True,
+        sqlite_where=text("kind = 'token' AND state IN ('sending', 'unknown')"),
+        postgresql_where=text("kind = 'token' AND state IN ('sending', 'unknown')"),
+    ),
+    Index(
         "ix_orders_token_ref",
         "token_ref",
         sqlite_where=text("token_ref IS NOT NULL"),

@@ -1,4 +1,7 @@
-"""20 digits by wire (docs/token-block.md): the sequence number, chosen before, settles everything.
+"""20 digits by wire (docs/token-block.md): the sequence number, chosen before, settles it.
+
+That a token did not arrive is shown only by a report that is still the one from before it was sent.
+A report of a third token shows nothing: the meter keeps the last one only.
 
 A token that the meter knows as used was typed at the keypad before it came by wire: the customer
 has what was paid for, and the order is done.
@@ -29,6 +32,10 @@ from protocols.token_block.dlt645 import REPORT_DI, keypad_items
 _ACCEPTED: Final = frozenset(result.word for result in TokenResult if result.is_accepted)
 _USED: Final = TokenResult.USED_ERROR.word
 _KEYPAD: Final = "The customer can type it at the keypad."
+_LOOK: Final = (
+    "Whether the meter took this one shows only at the meter: have somebody look at its credit, "
+    "then say so with `meterhouse order settle --as done` or `--as failed`."
+)
 _FINISH_S: Final = 10.0
 _REPORT: Final = (
     "token_sequence",
@@ -55,9 +62,9 @@ class TokenWay:
             if not spec.has_sequence:
                 await self._report()
                 return Ready({})
-        report = await self._report()
-        last = report.get("token_sequence")
-        return Ready({"sequence": following_sequence(last if isinstance(last, int) else 0)})
+        before = _known_by(await self._report())
+        last = before["sequence_before"]
+        return Ready({"sequence": following_sequence(last or 0), **before})
 
     async def send(self, evidence: Mapping[str, Any]) -> OrderOutcome:
         """See `Way`."""
@@ -74,6 +81,8 @@ class TokenWay:
                 self.call.key.password,
                 self.call.key.operator,
             )
+        if result.outcome is Outcome.FAILED and result.was_sent and not _is_told(result):
+            return await self.look(evidence)  # by what was there before, which the load knows not
         return _outcome(result)
 
     async def look(self, evidence: Mapping[str, Any]) -> OrderOutcome:
@@ -88,10 +97,13 @@ class TokenWay:
             ),
             _FINISH_S,
         )
-        if report.get("token_sequence") != sequence:
+        if report.get("token_sequence") == sequence:
+            if report.get("token_fingerprint") not in (None, self._fingerprint):
+                return unknown(f"Its number is another token's. {_LOOK}")
+        elif _is_as_before(report, evidence):
             return not_done(f"The token did not reach the meter. {_KEYPAD}")
-        if report.get("token_fingerprint") not in (None, self._fingerprint):
-            return not_done(f"Its number was used for another token. {_KEYPAD}")
+        else:
+            return unknown(f"Another token came to the meter after it was sent. {_LOOK}")
         if report.get("token_status") != "finished":
             return unknown("The meter has not finished with it.")
         return _judged(report)
@@ -118,6 +130,25 @@ def fingerprint_of(digits: str) -> int:
         TokenBlockError: not 20 digits.
     """
     return fingerprint(digits)
+
+
+def _known_by(report: Mapping[str, Any]) -> dict[str, int | None]:
+    """What tells one report from the next, as evidence; numbers that the meter has not are None."""
+    return {
+        f"{name}_before": value if isinstance(value := report.get(f"token_{name}"), int) else None
+        for name in ("sequence", "fingerprint")
+    }
+
+
+def _is_as_before(report: Mapping[str, Any], evidence: Mapping[str, Any]) -> bool:
+    """Whether the meter has seen no token by wire since the evidence was taken."""
+    now = _known_by(report)
+    return all(name in evidence and evidence[name] == value for name, value in now.items())
+
+
+def _is_told(result: TokenLoad | ModbusTokenLoad) -> bool:
+    """Whether the meter itself said what came of the token."""
+    return result.result is not None or result.refusal is not None
 
 
 def _judged(report: Mapping[str, Any]) -> OrderOutcome:

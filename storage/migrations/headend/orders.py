@@ -294,6 +294,12 @@ def _make_orders() -> None:
         "token_ref IS NOT NULL AND state NOT IN ('failed', 'cancelled', 'expired')",
         unique=True,
     )
+    _index_while(
+        "uq_orders_open_token",
+        ["device_id"],
+        "kind = 'token' AND state IN ('sending', 'unknown')",
+        unique=True,
+    )
     _index_while("ix_orders_token_ref", ["token_ref"], "token_ref IS NOT NULL", unique=False)
     _index_while("ix_orders_batch", ["batch"], "batch IS NOT NULL", unique=False)
     triggers.no_delete(name, ["order_id"], ["client", "message_id"])
