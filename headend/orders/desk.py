@@ -128,7 +128,11 @@ class Orders:
                 f"{order.ordered_by or 'Nobody'} ordered it and cannot approve it too."
             )
         verdict = Rules(self.station, connection).judge(
-            order.kind, order.device_id, order.says, outside_window=order.outside_window
+            order.kind,
+            order.device_id,
+            order.says,
+            outside_window=order.outside_window,
+            not_before=order.not_before,
         )
         now = self.station.now()
         move(

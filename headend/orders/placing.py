@@ -235,6 +235,7 @@ def _require_room(waiting: Order | None, request: OrderRequest, verdict: Verdict
         return
     if waiting.kind is request.kind:
         raise OrderWaitingError(
+        "not_before": request.not_before,
             f"Order {waiting.order_id} for the same is {waiting.state.value} already."
         )
     if request.kind in DISCONNECTS and verdict.two_because is not None:

@@ -85,6 +85,7 @@ class OrderRequest:
     outside_window: str | None = None
     """``wait`` or ``refuse``; None: as the policy says.  Of disconnects only."""
     not_before: datetime | None = None
+    """It is not sent before; its life begins then."""
     lives_s: int | None = None
     """After so long without having been sent it expires; None: as the policy says."""
     batch: str | None = None
@@ -112,6 +113,7 @@ class Order:
     batch: str | None
     outside_window: str
     two_because: str | None
+    not_before: datetime | None
     approved_by: str | None
     state: OrderState
     due_at: datetime | None
