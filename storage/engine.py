@@ -56,7 +56,7 @@ from storage.errors import (
     InvariantError,
     ValueRefusedError,
 )
-from storage.prepared import begin, command, end, forget, settle
+from storage.prepared import begin, command, end, forget, may_have_committed, settle
 
 LOCK_WAIT_S: Final = 30
 """How long a transaction waits for another one before it gives up."""
@@ -69,6 +69,7 @@ _CACHE_KIB: Final = 32_768
 _CONNECT_TIMEOUT_S: Final = 10
 _WRITE: Final = "meterhouse_write"
 _PUT_OFF: Final = "meterhouse_put_off"
+_TRANSACTION_REFUSED: Final = "25P02"
 _Act = Callable[[Connection], None]
 _BEGIN_SQLITE: Final = {None: "BEGIN", False: "BEGIN", True: "BEGIN IMMEDIATE"}
 # What writes looks rows up by their keys, and its plans, those of triggers too, are kept for as
@@ -250,9 +251,10 @@ def writing(engine: Engine) -> Iterator[Connection]:
     Raises:
         DatabaseUnavailableError: no answer, or the wait for a lock was too long; nothing
             was written.
-        InvariantError: a constraint or trigger refused; nothing was written.
+        InvariantError: a constraint or trigger refused, though the block may have swallowed
+            it; nothing was written.
         ValueRefusedError: a value fits no column; nothing was written.
-        CommitUnknownError: the connection broke during the commit.
+        CommitUnknownError: the connection broke after the commit had been sent.
     """
     with _translated(), _begun(engine, write=True) as (connection, transaction):
         try:
@@ -275,8 +277,8 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 
 def _is_refused(connection: Connection, fault: DBAPIError) -> bool:
-    """Whether the server answered, and has undone everything."""
-    return connection.dialect.name == "postgresql" and not fault.connection_invalidated
+    """Whether everything has been undone: so the server answered, or was asked for no commit."""
+    return connection.dialect.name == "postgresql" and not may_have_committed(fault)
 
 
 def at_the_end(connection: Connection, act: _Act) -> None:
@@ -387,6 +389,11 @@ def _translated() -> Iterator[None]:
             "All connections to the database are busy; nothing was written."
         ) from None
     except DBAPIError as fault:
+        if getattr(fault.orig, "sqlstate", None) == _TRANSACTION_REFUSED:
+            raise InvariantError(
+                "The database had refused an earlier part of this, nothing was written: "
+                f"{_first_line(fault)}"
+            ) from None
         raise DatabaseUnavailableError(
             f"The database could not be used, nothing was written: {_first_line(fault)}"
         ) from None

@@ -12,6 +12,7 @@ connection lives.  Values go as text, as the columns' types are given in the sta
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -20,11 +21,13 @@ from typing import Any, Final
 
 from psycopg import OperationalError
 from psycopg.adapt import Transformer
-from psycopg.errors import error_from_result
-from psycopg.pq import ConnStatus, ExecStatus, Format, PipelineStatus
+from psycopg.errors import InFailedSqlTransaction, error_from_result
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, Format, PipelineStatus
 from psycopg.waiting import Ready, Wait
 
 _REFUSED: Final = (ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE)
+COMMIT: Final = "COMMIT"
+_NOT_COMMITTED: Final = "the transaction had been refused before its commit"
 _Sent = tuple[str, Sequence[Any]]
 """A statement, with ``$1`` ... for its values, and these as `to_text` made them."""
 
@@ -61,7 +64,10 @@ class Ground:
 
 
 class FlightRefusedError(Exception):
-    """The server refused a statement of a flight, and all that were to come after it."""
+    """The server refused a statement of a flight, and all that were to come after it.
+
+    Those before it were carried out: a commit that was to come has not been.
+    """
 
     def __init__(self, sql: str, fault: Exception) -> None:
         super().__init__(sql)
@@ -82,11 +88,16 @@ def fly(ground: Ground, statements: Sequence[_Sent]) -> list[Landed]:
     """
     driver = ground.driver
     pgconn = driver.pgconn
+    answers: list[Any] = []
     with driver.lock:
         pgconn.enter_pipeline_mode()
         try:
             sent = _send(pgconn, ground, statements)
-            answers = driver.wait(_answers(pgconn))
+            try:
+                driver.wait(_answers(pgconn, answers))
+            except OperationalError:
+                if not _says_where(answers):
+                    raise
         finally:
             _leave(driver)
         return _landed(ground, sent, answers)
@@ -97,6 +108,14 @@ def has_news(driver: Any) -> bool:
     socket = poll()
     socket.register(driver.fileno(), POLLIN)
     return bool(socket.poll(0))
+
+
+def is_lost(driver: Any) -> bool:
+    """Whether the server has closed the connection, as far as has become known here."""
+    with suppress(OperationalError):
+        while has_news(driver):
+            driver.pgconn.consume_input()
+    return bool(driver.pgconn.status != ConnStatus.OK)
 
 
 def _send(pgconn: Any, ground: Ground, statements: Sequence[_Sent]) -> list[tuple[str, bytes]]:
@@ -124,12 +143,18 @@ def checked_in(pgconn: Any, _sql: str, name: bytes, values: Sequence[Any]) -> No
     pgconn.send_query_prepared(name, values, formats)
 
 
-def _answers(pgconn: Any) -> Generator[Wait, Ready, list[Any]]:
+def _says_where(answers: list[Any]) -> bool:
+    """Whether a server that left has said at which statement: those after it were not begun."""
+    refusal = next((each for each in answers if each.status in _REFUSED), None)
+    # libpq makes up an answer when a connection breaks; only the server's own have a state
+    return refusal is not None and refusal.error_field(DiagnosticField.SQLSTATE) is not None
+
+
+def _answers(pgconn: Any, answers: list[Any]) -> Generator[Wait, Ready, None]:
     """Wait for all answers, up to the one for the end of the flight."""
     while pgconn.flush():
         if (yield Wait.RW) & Ready.R:
             pgconn.consume_input()
-    answers: list[Any] = []
     ended = False
     while True:
         while pgconn.is_busy():
@@ -143,7 +168,7 @@ def _answers(pgconn: Any) -> Generator[Wait, Ready, list[Any]]:
             continue
         ended = False
         if answer.status == ExecStatus.PIPELINE_SYNC:
-            return answers
+            return
         answers.append(answer)
 
 
@@ -166,6 +191,9 @@ def _landed(ground: Ground, sent: list[tuple[str, bytes]], answers: list[Any]) -
         if name:
             ground.names[sql] = name
             continue
+        if sql == COMMIT and answer.command_status != b"COMMIT":
+            # An earlier refusal had been swallowed: the server has rolled back, and says only so.
+            raise FlightRefusedError(sql, InFailedSqlTransaction(_NOT_COMMITTED))
         rows: list[tuple[Any, ...]] = []
         if answer.nfields:
             ground.reader.set_pgresult(answer)

@@ -40,6 +40,8 @@ _PUT_OFF: Final = "meterhouse_put_off"
 _ASKED_AHEAD: Final = "meterhouse_asked_ahead"
 _GROUND: Final = "meterhouse_ground"
 _NOT_BEGUN: Final = "meterhouse_not_begun"
+COMMIT: Final = "COMMIT"
+_FLIGHT: Final = "flight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +332,8 @@ def end(connection: Connection) -> None:
     try:
         if any(must_touch for _, _, must_touch in info.get(_PUT_OFF, ())):
             settle(connection)  # what is refused here must not be committed
-        _put_off(connection, "COMMIT", ())
+        _require_connected(connection)
+        _put_off(connection, COMMIT, ())
         _flown(connection, [])
     except BaseException:
         # SQLAlchemy takes the transaction for ended: neither does it roll back nor tell of it.
@@ -340,6 +343,20 @@ def end(connection: Connection) -> None:
             if not driver.closed:
                 driver.rollback()
         raise
+
+
+def may_have_committed(fault: DBAPIError) -> bool:
+    """Whether a commit was under way when the connection broke (PostgreSQL)."""
+    return fault.connection_invalidated and fault.statement == COMMIT
+
+
+def _require_connected(connection: Connection) -> None:
+    """A connection that is lost before COMMIT is sent has written nothing, and can say so."""
+    flight = _flight()
+    driver: Any = connection.connection.driver_connection
+    if flight.is_lost(driver):
+        fault = connection.dialect.loaded_dbapi.OperationalError("the connection was lost")
+        raise _fault(connection, driver, _FLIGHT, fault)
 
 
 def forget(connection: Connection) -> None:
@@ -383,7 +400,8 @@ def _flown(connection: Connection, given: list[tuple[_Form, Any]]) -> list[Any]:
     except flight.FlightRefusedError as refused:
         raise _fault(connection, driver, refused.sql, refused.fault) from refused.fault
     except connection.dialect.loaded_dbapi.Error as fault:
-        raise _fault(connection, driver, "flight", fault) from fault
+        name = COMMIT if any(sql == COMMIT for sql, _ in sent) else _FLIGHT
+        raise _fault(connection, driver, name, fault) from fault
     for (_, _, must_touch), each in zip(put_off, landed, strict=False):
         if must_touch and not each.rowcount:
             raise KeyTakenError

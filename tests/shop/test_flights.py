@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,10 +24,17 @@ from sqlalchemy import (
     event,
     insert,
     select,
+    text,
 )
+from sqlalchemy.exc import DBAPIError
 
 from storage.engine import open_engine, reading, writing
-from storage.errors import InvariantError, ValueRefusedError
+from storage.errors import (
+    CommitUnknownError,
+    DatabaseUnavailableError,
+    InvariantError,
+    ValueRefusedError,
+)
 from storage.prepared import InsertIfNew, KeyTakenError, Prepared
 from storage.types import UtcTimestamp, WholeNumber
 from tests.shop.databases import PostgresqlDatabases
@@ -155,3 +163,106 @@ def test_ctrl_c_while_a_lock_is_waited_for_leaves_a_connection_that_works(
 def _interrupt_soon() -> None:
     time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGINT)
+
+
+def _end_all_sessions(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+@pytest.mark.parametrize("by_the_end", [False, True])
+def test_what_was_refused_and_the_refusal_swallowed_is_not_told_as_committed(
+    engine: Engine, by_the_end: bool
+) -> None:
+    def write() -> None:
+        with writing(engine) as connection:
+            _INSERT.run(connection, {**_ROW, "name": "other"})
+            with suppress(DBAPIError):
+                _INSERT.run(connection, _ROW)
+            if by_the_end:
+                _INSERT.run_by_the_end(connection, {**_ROW, "name": "more"})
+
+    undone: list[object] = []
+    event.listen(engine, "rollback", undone.append)
+    with pytest.raises(InvariantError, match="nothing was written"):
+        write()
+    assert len(undone) == 1
+    assert _found(engine, "other") is None
+    with writing(engine) as connection:
+        _INSERT.run(connection, {**_ROW, "name": "next"})
+    assert _found(engine, "next") is not None
+
+
+@pytest.mark.parametrize("by_the_end", [False, True])
+def test_a_connection_that_is_lost_before_the_commit_is_sent_has_written_nothing(
+    engine: Engine, url: str, by_the_end: bool
+) -> None:
+    def write() -> None:
+        with writing(engine) as connection:
+            _INSERT.run(connection, {**_ROW, "name": "other"})
+            _end_all_sessions(url)
+            if by_the_end:
+                _INSERT.run_by_the_end(connection, {**_ROW, "name": "more"})
+
+    with pytest.raises(DatabaseUnavailableError, match="nothing was written"):
+        write()
+    assert _found(engine, "other") is None
+
+
+def test_a_connection_that_is_lost_with_a_write_before_the_commit_has_written_nothing(
+    engine: Engine, url: str
+) -> None:
+    """The server says which statement it was at: the commit comes after it."""
+    with writing(engine) as connection:
+        connection.execute(
+            text(
+                "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN PERFORM pg_sleep(5); RETURN NULL; END $$"
+            )
+        )
+        connection.execute(
+            text("CREATE TRIGGER slow AFTER INSERT ON things FOR EACH ROW EXECUTE FUNCTION slow()")
+        )
+
+    def write() -> None:
+        with writing(engine) as connection:
+            _INSERT.run_by_the_end(connection, {**_ROW, "name": "other"})
+
+    soon = threading.Timer(0.5, _end_all_sessions, [url])
+    soon.start()
+    with pytest.raises(DatabaseUnavailableError, match="nothing was written"):
+        write()
+    soon.join()
+    assert _found(engine, "other") is None
+
+
+def test_a_connection_that_is_lost_while_the_commit_is_at_work_leaves_it_unknown(
+    engine: Engine, url: str
+) -> None:
+    with writing(engine) as connection:
+        connection.execute(
+            text(
+                "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN PERFORM pg_sleep(5); RETURN NULL; END $$"
+            )
+        )
+        connection.execute(
+            text(
+                "CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON things "
+                "DEFERRABLE INITIALLY DEFERRED "
+                "FOR EACH ROW EXECUTE FUNCTION slow()"
+            )
+        )
+
+    def write() -> None:
+        with writing(engine) as connection:
+            _INSERT.run_by_the_end(connection, {**_ROW, "name": "other"})
+
+    soon = threading.Timer(0.5, _end_all_sessions, [url])
+    soon.start()
+    with pytest.raises(CommitUnknownError):
+        write()
+    soon.join()
