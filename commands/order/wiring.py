@@ -55,6 +55,16 @@ class ShopTokens:
             raise TokenGoneError(f"There is no token {token_ref}.")
         return str(found)
 
+    def hold(self, connection: Connection, token_ref: str) -> None:
+        """See `TokenSource`; a reversal locks the receipt, too."""
+        receipt_no, _, _ = token_ref.partition("/")
+        if receipt_no.isdecimal():
+            connection.execute(
+                select(receipts.c.receipt_no)
+                .where(receipts.c.receipt_no == int(receipt_no))
+                .with_for_update()
+            )
+
 
 def tokens_of(connection: Connection, receipt_no: int) -> list[TokenToDeliver]:
     """A receipt's tokens, in entry order.
@@ -81,7 +91,7 @@ def meter_of(connection: Connection, receipt_no: int) -> str | None:
     )
 
 
-def deliver_new_tokens(station: Station, work: Work, *, since: timedelta = NEW) -> int:
+def deliver_new_tokens(station: Station, work: Work | None, *, since: timedelta = NEW) -> int:
     """Order the delivery of tokens that were sold since; gives how many receipts that were.
 
     A sweep: each receipt once, by the unique (client, message id) of its orders.  The sale itself

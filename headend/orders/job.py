@@ -227,6 +227,8 @@ class Carrier:
 
         What comes before this commit has sent nothing; what comes after it is settled by reading.
         """
+        if order.token_ref is not None:
+            self.tokens.hold(connection, order.token_ref)  # before the order: as a reversal locks
         order = find_order(connection, order.order_id, lock=True)
         if order.state is not OrderState.QUEUED:
             return None

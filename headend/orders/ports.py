@@ -23,6 +23,14 @@ class TokenSource(Protocol):
             TokenGoneError: there is none, or it was taken back.
         """
 
+    def hold(self, connection: Connection, token_ref: str) -> None:
+        """Nobody takes the token back until the transaction ends; whoever is at it is waited for.
+
+        Args:
+            connection: in a write transaction that has locked no order yet.
+            token_ref: which.
+        """
+
 
 class NoTokens:
     """A head-end without a vending house."""
@@ -30,3 +38,6 @@ class NoTokens:
     def digits(self, connection: Connection, token_ref: str) -> str:
         """See `TokenSource`."""
         raise TokenGoneError(f"There is no vending house here to ask for the token {token_ref}.")
+
+    def hold(self, connection: Connection, token_ref: str) -> None:
+        """See `TokenSource`; there is nothing to take back."""

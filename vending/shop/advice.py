@@ -29,8 +29,8 @@ from vending.people.approvals import use_approval
 from vending.price.dues import kept_and_used, unsettle
 from vending.receipts.receipt import Reason, Receipt, ReceiptKind
 from vending.shop.answering import answer
-from vending.shop.by_wire import not_delivered_by_wire
 from vending.shop.books import Tender
+from vending.shop.by_wire import not_delivered_by_wire
 from vending.shop.copies import stored_receipt
 from vending.shop.counter_tables import advices
 from vending.shop.faults import RequestFormatError

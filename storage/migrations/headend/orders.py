@@ -43,6 +43,7 @@ def make() -> None:
     _make_events()
     _disconnect_nobody_protected()
     _reverse_nothing_delivered()
+    _deliver_nothing_reversed()
 
 
 def _make_policy() -> None:
@@ -408,8 +409,8 @@ def _disconnect_nobody_protected() -> None:
 def _reverse_nothing_delivered() -> None:
     """A sale is undone only while its token was not given to the meter: money back, and no units.
 
-    Whoever reverses waits for an order that is just being marked as being sent; whoever marks one
-    looks for a reversal with the order's row locked.
+    Whoever reverses has the receipt's row locked, and so has whoever marks an order for one of its
+    tokens (`_deliver_nothing_reversed`): the second one sees what the first has done.
     """
     refs = ", ".join(f"NEW.reversed_receipt_no || '/{position}'" for position in range(1, 17))
     triggers.guarded(
@@ -421,6 +422,30 @@ def _reverse_nothing_delivered() -> None:
         name="receipts_not_delivered",
         only="NEW.kind = 'reversal'",
         lock=f"SELECT 1 FROM orders o WHERE o.token_ref IN ({refs}) FOR SHARE",
+    )
+
+
+def _deliver_nothing_reversed() -> None:
+    """A token is given to the meter only while its sale was not undone.
+
+    A token that is on no receipt (its reference is not ``number/position``) is on nobody's books.
+    """
+    if op.get_bind().dialect.name == "postgresql":
+        receipt_no = (
+            "CASE WHEN NEW.token_ref ~ '^[0-9]{1,18}/' "
+            "THEN split_part(NEW.token_ref, '/', 1)::bigint END"
+        )
+    else:
+        receipt_no = "CAST(substr(NEW.token_ref, 1, instr(NEW.token_ref, '/') - 1) AS INTEGER)"
+    triggers.guarded(
+        "orders",
+        "update",
+        "NOT EXISTS (SELECT 1 FROM receipts r WHERE r.kind = 'reversal' "
+        f"AND r.reversed_receipt_no = {receipt_no})",
+        "its sale was reversed",
+        name="orders_not_reversed",
+        only="NEW.kind = 'token' AND NEW.state = 'sending' AND OLD.state = 'queued'",
+        lock=f"SELECT 1 FROM receipts r WHERE r.receipt_no = {receipt_no} FOR UPDATE",
     )
 
 

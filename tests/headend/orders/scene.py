@@ -55,6 +55,9 @@ class TestTokens:
             raise TokenGoneError(f"There is no token {token_ref} any more.")
         return self.known[token_ref]
 
+    def hold(self, connection: Connection, token_ref: str) -> None:
+        """See `TokenSource`; nobody takes these back."""
+
 
 class TestModule:
     """Makes the MAC that simulated money meters take."""

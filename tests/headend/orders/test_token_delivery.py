@@ -38,6 +38,9 @@ class Tokens(TestTokens):
     def digits(self, connection: Connection, token_ref: str) -> str:
         return ShopTokens().digits(connection, token_ref)
 
+    def hold(self, connection: Connection, token_ref: str) -> None:
+        ShopTokens().hold(connection, token_ref)
+
 
 def sell(shop: Shop, scene: Scene, message_id: str = "m1") -> Receipt:
     number = scene.devices[0].number
