@@ -171,7 +171,11 @@ class Carrier:
             return None
         try:
             verdict = rules.judge(
-                order.kind, order.device_id, order.says, outside_window=order.outside_window
+                order.kind,
+                order.device_id,
+                order.says,
+                outside_window=order.outside_window,
+                not_before=order.not_before,
             )
         except OrderError as fault:
             self._end(connection, order, OrderState.CANCELLED, words_of(fault))

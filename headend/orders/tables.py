@@ -163,6 +163,7 @@ orders: Final = table(
     Column("approved_at", UtcTimestamp),
     Column("state", Text, nullable=False),
     Column("due_at", UtcTimestamp),
+    Column("not_before", UtcTimestamp),
     Column("expires_at", UtcTimestamp, nullable=False),
     Column("job_key", Text, comment="of the job that is to carry it out"),
     Column("tries", WholeNumber, nullable=False, server_default=text("0")),
@@ -214,6 +215,7 @@ orders: Final = table(
     Index("ix_orders_device_id", "device_id", "order_id"),
     Index("ix_orders_state", "state", "due_at"),
     Index(
+    CheckConstraint("sending_at >= not_before", name="not_before"),
         "uq_orders_contact",
         "device_id",
         unique=True,

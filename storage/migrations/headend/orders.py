@@ -230,6 +230,7 @@ def _make_orders() -> None:
         text("job_key", null=True, comment="of the job that is to carry it out"),
         number("tries", default=0),
         text("evidence", null=True, comment="what the meter told before it was sent, JSON"),
+        time("not_before", null=True),
         time("allowed_until", null=True),
         time("sending_at", null=True),
         time("ended_at", null=True),
@@ -287,6 +288,7 @@ def _make_orders() -> None:
         "uq_orders_contact",
         ["device_id"],
         f"kind IN {_CONTACT} AND state IN ('waiting_approval', 'queued')",
+        check(name, "not_before", "sending_at >= not_before"),
         unique=True,
     )
     _index_while(
@@ -337,6 +339,7 @@ def _make_orders() -> None:
         "OR (OLD.state = 'waiting_approval' AND NEW.state IN ('queued', 'cancelled', 'expired')) "
         "OR (OLD.state = 'queued' "
         "AND NEW.state IN ('sending', 'done', 'failed', 'cancelled', 'expired')) "
+            "not_before",
         "OR (OLD.state = 'sending' AND NEW.state IN ('done', 'failed', 'unknown')) "
         "OR (OLD.state = 'unknown' AND NEW.state IN ('done', 'failed'))",
         "a state never goes back",
