@@ -41,3 +41,9 @@ class ManualReadingError(CollectionError):
     """A reading that a person brings cannot be kept so."""
 
     code: ClassVar[str] = "manual_reading"
+
+
+class VisitBrokenError(CollectionError):
+    """Something that nobody had thought of broke a meter's visit; the log has it in full."""
+
+    code: ClassVar[str] = "visit_broken"

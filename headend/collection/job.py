@@ -31,8 +31,9 @@ from headend.collection.rounds import (
     rest_link,
 )
 from headend.collection.tables import round_devices, round_links, rounds
-from headend.collection.visit import Visit, visit
+from headend.collection.visit import Visit, broken_visit, visit
 from headend.collection.window import is_open, next_opening
+from headend.faults import StoreUnavailableError
 from headend.station import Station
 from headend.talk.device import Device, load_devices
 from headend.talk.faults import NoLineError, NoModemError
@@ -40,6 +41,7 @@ from headend.talk.lines import Lines
 from headend.work.faults import LineAwayError
 from headend.work.port import Handler, Job, Urgency, Work
 from protocols.transport.exchange import Priority
+from storage.errors import DatabaseUnavailableError
 
 Kept = Callable[[Sequence[Visit]], None]
 """Told of visits whose values are committed."""
@@ -238,9 +240,16 @@ class _Round:
             )
 
     async def _visit(self, job: _Carrying, standing: Standing, device: Device) -> None:
-        wanted = await self._wanted(job, standing, device)
+        what = job.share.plan.what
         priority = Priority.ON_DEMAND if job.urgency <= Urgency.ON_DEMAND else Priority.ROUTINE
-        found: Visit = await visit(self._lines, device, job.share.plan.what, wanted, priority)
+        try:
+            wanted = await self._wanted(job, standing, device)
+            found = await visit(self._lines, device, what, wanted, priority)
+        except (StoreUnavailableError, DatabaseUnavailableError):
+            raise
+        except Exception as broken:  # noqa: BLE001 - one meter must not cost its line
+            parts = standing.remaining or what.parts
+            found = broken_visit(device, self._station.now(), parts, broken)
         job.pending.append(Visited(standing, found))
         job.spent_ms += found.spent_ms
         job.asked += found.told.asked

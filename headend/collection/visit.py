@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, Final
 
+import structlog
+
+from headend.collection.faults import VisitBrokenError
 from headend.collection.gaps import Wanted
 from headend.collection.plan import What
 from headend.faults import HeadEndError
@@ -20,6 +25,8 @@ from protocols.dlt645.master import FreezeKind
 from protocols.errors import ProtocolError
 from protocols.transport.errors import LinkDown, NoAnswer
 from protocols.transport.exchange import Priority
+
+_log: Final = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -66,14 +73,16 @@ async def visit(
 ) -> Visit:
     """Read what is wanted of a meter, the registers first; silence ends the visit."""
     began = time.monotonic()
-    found = await read_device(lines, device, wanted.quantities, priority=priority)
-    result = Visit(device, found)
+    result = Visit(device, ReadOut(device.device_id, lines.station.now().replace(microsecond=0)))
+    reading = read_device(lines, device, wanted.quantities, priority=priority)
+    result.told = found = await _unbroken(reading, result, wanted.quantities)
     failed = list(found.faults)
     for part in _memory_parts(wanted):
         if _is_silent(result):
             failed.append(part)
             continue
-        out = await _read_part(lines, device, what, wanted, part, priority, result)
+        part_read = _read_part(lines, device, what, wanted, part, priority, result)
+        out = await _unbroken(part_read, result, (part,))
         if out.faults:
             failed.append(part)
         _put_together(result.told, out, part)
@@ -82,6 +91,36 @@ async def visit(
     result.remaining = tuple(dict.fromkeys(failed))
     result.spent_ms = int((time.monotonic() - began) * 1000)
     return result
+
+
+def broken_visit(device: Device, at: datetime, parts: Sequence[str], broken: Exception) -> Visit:
+    """A visit that something unexpected broke off: the meter's own fault, an attempt of its own.
+
+    It is logged: a mistake of ours must not hide behind a meter.
+    """
+    out = ReadOut(device.device_id, at)
+    out.give_up(parts, _broken(device, broken))
+    return Visit(device, out, remaining=tuple(parts))
+
+
+async def _unbroken(
+    reading: Coroutine[Any, Any, ReadOut], result: Visit, parts: Sequence[str]
+) -> ReadOut:
+    """What was read; what nobody had thought of costs these parts, not the meter, nor its line."""
+    try:
+        return await reading
+    except Exception as broken:  # noqa: BLE001 - one meter must not cost its line
+        out = ReadOut(result.device.device_id, result.told.at)
+        out.give_up(parts, _broken(result.device, broken))
+        return out
+
+
+def _broken(device: Device, broken: Exception) -> VisitBrokenError:
+    _log.error("visit.broken", meter=device.number, exc_info=broken)
+    return VisitBrokenError(
+        f"Reading meter {device.number} failed unexpectedly ({type(broken).__name__}); other "
+        "meters are not touched by it. Please report it with the log."
+    )
 
 
 def _memory_parts(wanted: Wanted) -> list[str]:
@@ -130,6 +169,9 @@ async def _read_clock(lines: Lines, device: Device, priority: Priority, result: 
     try:
         offset_s = await read_clock_offset_s(lines, device, priority=priority)
     except (ProtocolError, HeadEndError):
+        return
+    except Exception as broken:  # noqa: BLE001 - one meter must not cost its line
+        _broken(device, broken)
         return
     if offset_s is not None:
         result.clock_at, result.clock_offset_s = result.told.at, offset_s

@@ -26,6 +26,7 @@ from protocols.transport.exchange import Priority
 
 RECORDS_MAX: Final = 10
 """So many a meter keeps of each kind."""
+_COUNT_BYTES: Final = 3
 _BEGINNINGS: Final = ("start", "time", "after", "")
 _DETAILS: Final = ("operator", "before", "item")
 
@@ -83,11 +84,9 @@ async def _read_source(
     out: ReadOut,
 ) -> Known | None:
     """One source's news; None where the meter does not count such events."""
-    counted = await _perhaps(master, device, source.count, out)
-    first = None if counted is None or not counted.readings else counted.readings[0].value
-    if not isinstance(first, Decimal | bytes):
+    count = await _count(master, device, source, out)
+    if count is None:
         return None
-    count = int(first) if isinstance(first, Decimal) else int(first[::-1].hex())
     # After a clear of events the meter begins anew.
     news = count - before.count if count >= before.count else count
     wanted = min(news + before.is_open, RECORDS_MAX, count)
@@ -100,6 +99,18 @@ async def _read_source(
         if nth == 1:
             is_open = event.ended_at is None and _has_end(source)
     return Known(count, is_open)
+
+
+async def _count(master: Master, device: Device, source: EventSource, out: ReadOut) -> int | None:
+    """How often it happened; None also for what is no number: FF FF FF is usual for "none"."""
+    answer = await _perhaps(master, device, source.count, out)
+    first = None if answer is None or not answer.readings else answer.readings[0].value
+    if isinstance(first, Decimal):
+        return int(first)
+    if not isinstance(first, bytes) or len(first) != _COUNT_BYTES:
+        return None
+    digits = first[::-1].hex()
+    return int(digits) if digits.isdecimal() else None
 
 
 async def _read_record(

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
+import pytest
 from sqlalchemy import select, update
+from structlog.testing import capture_logs
 
+import headend.collection.visit as visiting
 from headend.collection.desk import Collection
 from headend.collection.job import handler
 from headend.collection.rounds import DOUBT
 from headend.collection.sweep import sweep
-from headend.collection.tables import contact_hours, link_hours, round_links
+from headend.collection.tables import contact_hours, link_hours, round_devices, round_links
 from headend.registry.tables import end_devices, links
 from headend.station import Station
 from headend.store import readings as store
+from headend.talk.device import Device
+from headend.talk.happenings import Known, read_events
 from headend.talk.lines import Lines
+from headend.talk.reading import ReadOut
 from headend.work.port import Urgency
 from simulators.faces.items.dispatch import read_item
 from simulators.faults import Fault, FaultPlan
@@ -342,3 +350,38 @@ async def test_old_rounds_are_forgotten_and_their_readings_stay(
         await head.swept()
         assert [view.name for view in head.collection.rounds()] == ["monthly"]
         assert head.stored() == 4  # both rounds read in the same second: the same values
+
+
+@on_a_loop
+async def test_what_nobody_had_thought_of_costs_one_part_of_one_meter(
+    station: Station, clock: Clock
+) -> None:
+    async with head_end(station, clock, BusPlan(listen=LISTEN, meters=3)) as head:
+        what = {"quantities": ["energy_import_total"], "events": True, "clock": False}
+        head.collection.add_plan("watch", {"what": what, "when": {"every_min": 60}})
+        odd = head.devices[0].device_id
+
+        async def stumbling(
+            lines: Lines, device: Device, known: Mapping[str, Known], **more: Any
+        ) -> tuple[ReadOut, dict[str, Known]]:
+            if device.device_id == odd:
+                raise RuntimeError("nobody had thought of this")
+            return await read_events(lines, device, known, **more)
+
+        with pytest.MonkeyPatch.context() as patch, capture_logs() as logged:
+            patch.setattr(visiting, "read_events", stumbling)
+            for _ in range(3):
+                head.wait(minutes=30)
+                await head.swept()
+        assert logged[0]["event"] == "visit.broken"
+        view = head.collection.round(1)
+        assert view.counts == {"partial": 1, "read": 2}
+        (lost,) = head.collection.missing(1)
+        assert (lost.number, lost.why) == (head.devices[0].number, "visit_broken")
+        with station.reading() as connection:
+            (values,) = store.latest(connection, odd, ["energy_import_total"]).values()
+            tries = connection.execute(
+                select(round_devices.c.attempts).where(round_devices.c.device_id == odd)
+            ).scalars()
+            assert max(tries) >= 1
+        assert values.value > 0

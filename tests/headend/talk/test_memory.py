@@ -11,6 +11,7 @@ from headend.talk.clocks import read_clock_offset_s
 from headend.talk.happenings import Known, read_events
 from headend.talk.lines import Lines
 from headend.talk.memory import read_freezes, read_months, read_profile
+from headend.talk.quantities import event_sources
 from headend.talk.reading import ReadOut, read_device
 from headend.values import Quality, Source
 from protocols.dlt645.master import FreezeKind
@@ -19,6 +20,7 @@ from simulators.street import Street, build_street
 from simulators.street_clock import HeldClock
 from simulators.street_plan import BusPlan, StreetPlan
 from tests.headend.running import on_a_loop
+from tests.headend.talk.odd_answers import odd_wire
 from tests.headend.talk.streets import LISTEN, register, street_beside
 from tests.shop.conftest import Clock
 
@@ -215,6 +217,28 @@ async def test_only_new_events_are_read_and_an_open_one_is_read_again(station: S
     assert end.began_at == spans[1].began_at
     assert changed == {"terminal_cover_open": Known(1, is_open=False)}
     assert all(json.loads(event.details) == {} for event in first.events)
+
+
+@on_a_loop
+async def test_a_count_that_is_no_number_counts_as_none(station: Station) -> None:
+    street, clock = street_beside(station, BusPlan(listen=LISTEN, credit_kwh=5_000))
+    (meter,) = street.meters.values()
+    meter.advance(clock.now())
+    meter.power_off(clock.now())
+    clock.wait(60)
+    meter.power_on(clock.now())
+    async with street:
+        (device,) = await asyncio.to_thread(register, station, street)
+        counts = [source.count for source in event_sources() if source.kind != "power_off"]
+        for data in (b"\xff" * 3, b"\x0a\x00\x00", b"\x99" * 18, b""):
+            odd = {(device.address, di): data for di in counts}
+            async with odd_wire(station, street, odd):
+                lines = Lines(station)
+                out, known = await read_events(lines, device, {})
+                await lines.aclose()
+            assert not out.faults
+            assert [event.kind for event in out.events] == ["power_off"]
+            assert known == {"power_off": Known(1, is_open=False)}
 
 
 @on_a_loop
