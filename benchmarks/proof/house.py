@@ -15,6 +15,7 @@ from benchmarks.proof.asked import Asked, LinkPlan
 from benchmarks.proof.street import RunningStreet
 from benchmarks.registered import LinkRow, MeterRow, register
 from headend.orders.calendar import CalendarDesk
+from headend.orders.policy import set_policy
 from headend.orders.windows import DAY_MIN, Window
 from headend.person import Person
 from headend.station import Station
@@ -68,6 +69,8 @@ def opened(url: str, asked: Asked, street: RunningStreet) -> Iterator[House]:
         station = Station(engine, ZoneInfo(_ZONE), lambda: datetime.now(UTC), Person("proof"))
         # Whatever day it is: supply may be cut on all of it.
         CalendarDesk(station).set_windows(Window(day, 0, DAY_MIN) for day in range(1, 8))
+        # One person cuts the supply of all of them within minutes.
+        set_policy(station, {"trips_at_once_max": len(asked.happenings)})
         with station.writing() as connection:
             ids = register(connection, _rows(asked, street), station.now())
         devices = {number: ids[address[1:]] for number, address in street.addresses.items()}

@@ -6,7 +6,7 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
 from headend.faults import EntryError
@@ -15,6 +15,7 @@ from headend.orders.moves import find_order, move, note, order_of, select_orders
 from headend.orders.queueing import queue_if_due, unqueue
 from headend.orders.rules import Rules, Verdict
 from headend.orders.says import canonical, checked
+from headend.orders.sent_to import take_device
 from headend.orders.tables import orders
 from headend.orders.values import (
     CONTACT,
@@ -31,6 +32,10 @@ from headend.work.port import Work
 from storage import audit
 
 _WAITING: Final = [state.value for state in WAITING]
+_NEVER_SENT: Final = [OrderState.CANCELLED.value, OrderState.EXPIRED.value]
+_CUTS: Final = [kind.value for kind in DISCONNECTS]
+_COUNTING: Final = 0x6F72_6465_7273
+"""The advisory lock of PostgreSQL under which disconnects are counted."""
 
 
 def place(
@@ -49,6 +54,7 @@ def place(
         request: what is ordered.
         rules: those of a batch, read once.
     """
+    _take_turn(connection, request)
     known = _known(connection, request)
     if known is not None:
         return known
@@ -119,9 +125,50 @@ def _judged(
         says,
         outside_window=request.outside_window or rules.policy.outside_window,
         not_before=request.not_before,
-        at_once=request.at_once,
+        at_once=_at_once(connection, request),
+        lately=_lately(connection, station, request, rules),
     )
     return says, rules, verdict
+
+
+def _take_turn(connection: Connection, request: OrderRequest) -> None:
+    """Wait for those who order what this one depends on; whoever comes after sees it.
+
+    Always in this order: the count of disconnects, the device, its order.
+    """
+    if request.kind in DISCONNECTS and connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_COUNTING)))
+    if request.kind in CONTACT:
+        take_device(connection, request.device_id)
+
+
+def _at_once(connection: Connection, request: OrderRequest) -> int:
+    """How many disconnects the batch has with this one, at least."""
+    if request.kind not in DISCONNECTS or request.batch is None:
+        return request.at_once
+    return max(request.at_once, 1 + _count(connection, orders.c.batch == request.batch))
+
+
+def _lately(connection: Connection, station: Station, request: OrderRequest, rules: Rules) -> int:
+    """How many disconnects one person has ordered alone within a while, with this one."""
+    if request.kind not in DISCONNECTS:
+        return 0
+    return 1 + _count(
+        connection,
+        orders.c.ordered_by == station.person.name,
+        orders.c.ordered_at > rules.now - timedelta(seconds=rules.policy.trips_window_s),
+        orders.c.two_because.is_(None),
+    )
+
+
+def _count(connection: Connection, *which: ColumnElement[bool]) -> int:
+    """Disconnects that were sent or may be."""
+    found = connection.scalar(
+        select(func.count()).where(
+            orders.c.kind.in_(_CUTS), orders.c.state.not_in(_NEVER_SENT), *which
+        )
+    )
+    return int(found or 0)
 
 
 def _known(connection: Connection, request: OrderRequest) -> Order | None:
@@ -171,12 +218,8 @@ def _values(
     if not request.why.strip():
         raise EntryError("Say why: an order has a reason.")
     policy = rules.policy
-    is_disconnect = request.kind in DISCONNECTS
-    lives_s = request.lives_s or (
-        policy.disconnect_life_s if is_disconnect else policy.order_life_s
-    )
+    lives_s = request.lives_s or policy.life_s(request.kind)
     queued = verdict.two_because is None
-    begins = max(rules.now, request.not_before or rules.now)
     return {
         "client": request.client,
         "message_id": request.message_id,
@@ -192,10 +235,11 @@ def _values(
         "ordered_at": rules.now,
         "batch": request.batch,
         "outside_window": request.outside_window or policy.outside_window,
+        "not_before": request.not_before,
         "two_because": verdict.two_because,
         "state": (OrderState.QUEUED if queued else OrderState.WAITING_APPROVAL).value,
         "due_at": verdict.due_at if queued else None,
-        "expires_at": begins + timedelta(seconds=lives_s),
+        "expires_at": max(rules.now, verdict.due_at) + timedelta(seconds=lives_s),
         "words": waits(verdict) or None,
     }
 
@@ -235,13 +279,14 @@ def _require_room(waiting: Order | None, request: OrderRequest, verdict: Verdict
         return
     if waiting.kind is request.kind:
         raise OrderWaitingError(
-        "not_before": request.not_before,
             f"Order {waiting.order_id} for the same is {waiting.state.value} already."
         )
-    if request.kind in DISCONNECTS and verdict.two_because is not None:
+    if request.kind in DISCONNECTS and (verdict.two_because or verdict.waits_for):
         raise OrderWaitingError(
             f"Order {waiting.order_id} ({waiting.kind.value}) waits for this meter: a disconnect "
-            "that needs a second person does not hold up a reconnect. Cancel that one first."
+            "that cannot be sent now does not take a reconnect's place. "
+            f"It would have to wait ({verdict.two_because or verdict.waits_for}). "
+            "Order it when it may be sent, or cancel that one first."
         )
 
 

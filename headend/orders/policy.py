@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, update
 
 from headend.faults import EntryError
 from headend.orders.tables import order_policy
-from headend.orders.values import OrderKind
+from headend.orders.values import DISCONNECTS, RECONNECTS, OrderKind
 from headend.person import Right
 from headend.station import Station
 from storage import audit
@@ -27,7 +27,9 @@ class Policy:
     """What takes two people, how long orders live, how supply comes back."""
 
     trips_at_once_max: int
-    """More disconnects in one batch take two people."""
+    """More disconnects in one batch, or by one person within a while, take two people."""
+    trips_window_s: int
+    """For so long one person's disconnects count together, in however many batches."""
     two_for_roles: str
     """Roles of service points (customer, supply, check) whose disconnect takes two, with commas."""
     recharge_two_above_minor: int
@@ -48,11 +50,19 @@ class Policy:
     """After so long without having been sent an order expires."""
     disconnect_life_s: int
     """The same of disconnects, which wait for windows."""
+    reconnect_life_s: int
+    """The same of reconnects, which wait for meters that are silent."""
 
     @property
     def roles(self) -> frozenset[str]:
         """Roles of points whose disconnect takes two people."""
         return frozenset(part.strip() for part in self.two_for_roles.split(",") if part.strip())
+
+    def life_s(self, kind: OrderKind) -> int:
+        """After how many seconds an order of this kind expires."""
+        if kind in DISCONNECTS:
+            return self.disconnect_life_s
+        return self.reconnect_life_s if kind in RECONNECTS else self.order_life_s
 
     def way_to_close(self, device_kind: str) -> OrderKind:
         """How supply comes back on a meter of this kind."""

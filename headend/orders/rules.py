@@ -25,7 +25,7 @@ from headend.orders.faults import (
 from headend.orders.policy import Policy, load_policy
 from headend.orders.protection import protections_over
 from headend.orders.reach import reach_of
-from headend.orders.tables import orders
+from headend.orders.tables import order_policy, orders
 from headend.orders.values import DISCONNECTS, OrderKind
 from headend.orders.windows import Calendar
 from headend.registry.tables import end_devices, links
@@ -35,6 +35,8 @@ from headend.talk.ordering_clock import SOFT_STEP_S
 EMERGENCY_LOOK: Final = timedelta(minutes=10)
 """How often an order that waits for the end of an emergency stop looks again."""
 _WRITES: Final = frozenset({OrderKind.WRITE_PARAMETER, OrderKind.TARIFF_TABLE, OrderKind.SET_CLOCK})
+GUARDED: Final = DISCONNECTS | _WRITES
+"""What keep-power is about: asked again, whoever protects being waited for, when it is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,19 @@ class Rules:
         *,
         outside_window: str,
         not_before: datetime | None = None,
-        at_once: int = 1,
+        at_once: int = 0,
+        lately: int = 0,
     ) -> Verdict:
         """What becomes of an order that is given, or approved, now.
+
+        Args:
+            kind: what is ordered.
+            device_id: of which meter.
+            says: what it says.
+            outside_window: ``wait`` or ``refuse``.
+            not_before: it is not sent before.
+            at_once: how many disconnects there are in the batch; asked when it is ordered.
+            lately: how many the same person has ordered alone of late; likewise.
 
         Raises:
             NotReachableError: the meter is not in use, or has no line.
@@ -87,7 +99,7 @@ class Rules:
             opens, why, closes = self._disconnect(device_id, outside_window, due)
             if opens > due:
                 due, waits, closes = opens, why, None
-        return Verdict(due, waits, self._two(kind, device_id, says, at_once), closes)
+        return Verdict(due, waits, self._two(kind, device_id, says, at_once, lately), closes)
 
     def _disconnect(
         self, device_id: int, outside_window: str, due: datetime
@@ -123,12 +135,15 @@ class Rules:
         return due, "", closes
 
     def _two(
-        self, kind: OrderKind, device_id: int, says: Mapping[str, Any], at_once: int
+        self, kind: OrderKind, device_id: int, says: Mapping[str, Any], at_once: int, lately: int
     ) -> str | None:
         """Why it takes two people."""
         policy = self.policy
         if kind in DISCONNECTS and at_once > policy.trips_at_once_max:
             return f"it cuts the supply of {at_once} meters at once"
+        if kind in DISCONNECTS and lately > policy.trips_at_once_max:
+            minutes = policy.trips_window_s // 60
+            return f"it is one person's disconnect number {lately} within {minutes} minutes"
         if kind is OrderKind.RECHARGE and says["amount_minor"] > policy.recharge_two_above_minor:
             return "it is a recharge above the limit of one person"
         if kind is OrderKind.TARIFF_TABLE and policy.tariff_needs_two:
@@ -177,6 +192,18 @@ class Rules:
 
     def _local(self, moment: datetime) -> str:
         return f"{moment.astimezone(self.station.zone):%Y-%m-%d %H:%M}"
+
+
+def hold_the_gate(connection: Connection) -> None:
+    """Let nobody protect anybody, or suspend disconnects, until the transaction ends.
+
+    Taken before the rules are asked for the last time: what they then say holds until the commit.
+    """
+    connection.execute(
+        select(order_policy.c.policy_id)
+        .where(order_policy.c.policy_id == 1)
+        .with_for_update(read=True)
+    )
 
 
 def words_of(fault: OrderError) -> str:

@@ -54,6 +54,7 @@ order_policy: Final = table(
     "order_policy",
     Column("policy_id", WholeNumber, primary_key=True, autoincrement=False),
     Column("trips_at_once_max", WholeNumber, nullable=False, comment="more take two people"),
+    Column("trips_window_s", WholeNumber, nullable=False, comment="one person's count together"),
     Column("two_for_roles", Text, nullable=False, comment="roles of points; with commas"),
     Column("recharge_two_above_minor", WholeNumber, nullable=False),
     Column("tariff_needs_two", WholeNumber, nullable=False),
@@ -65,6 +66,7 @@ order_policy: Final = table(
     Column("close_money", Text, nullable=False),
     Column("order_life_s", WholeNumber, nullable=False),
     Column("disconnect_life_s", WholeNumber, nullable=False),
+    Column("reconnect_life_s", WholeNumber, nullable=False),
     CheckConstraint("policy_id = 1", name="one_row"),
     CheckConstraint("trips_at_once_max >= 0 AND recharge_two_above_minor >= 0", name="limits"),
     CheckConstraint(
@@ -76,7 +78,10 @@ order_policy: Final = table(
         f"close_credit IN {_WAYS} AND close_keypad IN {_WAYS} AND close_money IN {_WAYS}",
         name="ways",
     ),
-    CheckConstraint("order_life_s > 0 AND disconnect_life_s > 0", name="lives"),
+    CheckConstraint(
+        "order_life_s > 0 AND disconnect_life_s > 0 AND reconnect_life_s > 0", name="lives"
+    ),
+    CheckConstraint("trips_window_s > 0", name="trips_window"),
 )
 
 disconnect_windows: Final = table(
@@ -158,12 +163,12 @@ orders: Final = table(
     Column("ordered_at", UtcTimestamp, nullable=False),
     Column("batch", Text, comment="orders that were given together"),
     Column("outside_window", Text, nullable=False),
+    Column("not_before", UtcTimestamp),
     Column("two_because", Text, comment="why it takes two people"),
     Column("approved_by", Text),
     Column("approved_at", UtcTimestamp),
     Column("state", Text, nullable=False),
     Column("due_at", UtcTimestamp),
-    Column("not_before", UtcTimestamp),
     Column("expires_at", UtcTimestamp, nullable=False),
     Column("job_key", Text, comment="of the job that is to carry it out"),
     Column("tries", WholeNumber, nullable=False, server_default=text("0")),
@@ -210,12 +215,12 @@ orders: Final = table(
         "OR (allowed_until IS NOT NULL AND sending_at < allowed_until)",
         name="in_a_window",
     ),
+    CheckConstraint("sending_at >= not_before", name="not_before"),
     CheckConstraint(f"(ended_at IS NOT NULL) = (state IN {_ENDED})", name="ended"),
     CheckConstraint("expires_at > ordered_at", name="life"),
     Index("ix_orders_device_id", "device_id", "order_id"),
     Index("ix_orders_state", "state", "due_at"),
     Index(
-    CheckConstraint("sending_at >= not_before", name="not_before"),
         "uq_orders_contact",
         "device_id",
         unique=True,
@@ -245,6 +250,13 @@ orders: Final = table(
         "token_ref",
         sqlite_where=text("token_ref IS NOT NULL"),
         postgresql_where=text("token_ref IS NOT NULL"),
+    ),
+    Index(
+        "ix_orders_disconnects",
+        "ordered_by",
+        "ordered_at",
+        sqlite_where=text(f"kind IN {_DISCONNECTS}"),
+        postgresql_where=text(f"kind IN {_DISCONNECTS}"),
     ),
     Index(
         "ix_orders_batch",

@@ -91,7 +91,8 @@ class OrderRequest:
     batch: str | None = None
     """Name of the orders that it is given together with."""
     at_once: int = 1
-    """How many orders there are in the batch; decides whether it takes two people."""
+    """How many orders there will be in the batch; whether it takes two people is known from the
+    first on.  What is there already is counted besides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +113,8 @@ class Order:
     ordered_at: datetime
     batch: str | None
     outside_window: str
-    two_because: str | None
     not_before: datetime | None
+    two_because: str | None
     approved_by: str | None
     state: OrderState
     due_at: datetime | None

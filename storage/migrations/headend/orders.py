@@ -52,6 +52,7 @@ def _make_policy() -> None:
         name,
         number("policy_id"),
         number("trips_at_once_max", comment="more take two people"),
+        number("trips_window_s", comment="one person's count together"),
         text("two_for_roles", comment="roles of points; with commas"),
         number("recharge_two_above_minor"),
         number("tariff_needs_two"),
@@ -63,6 +64,7 @@ def _make_policy() -> None:
         text("close_money"),
         number("order_life_s"),
         number("disconnect_life_s"),
+        number("reconnect_life_s"),
         primary(name, "policy_id"),
         check(name, "one_row", "policy_id = 1"),
         check(name, "limits", "trips_at_once_max >= 0 AND recharge_two_above_minor >= 0"),
@@ -78,12 +80,18 @@ def _make_policy() -> None:
             "ways",
             f"close_credit IN {_WAYS} AND close_keypad IN {_WAYS} AND close_money IN {_WAYS}",
         ),
-        check(name, "lives", "order_life_s > 0 AND disconnect_life_s > 0"),
+        check(
+            name,
+            "lives",
+            "order_life_s > 0 AND disconnect_life_s > 0 AND reconnect_life_s > 0",
+        ),
+        check(name, "trips_window", "trips_window_s > 0"),
         sqlite_strict=True,
     )
     first = {
         "policy_id": 1,
         "trips_at_once_max": 20,
+        "trips_window_s": 3_600,
         "two_for_roles": "supply",
         "recharge_two_above_minor": 1_000_00,
         "tariff_needs_two": 1,
@@ -95,6 +103,7 @@ def _make_policy() -> None:
         "close_money": "allow_close",
         "order_life_s": _DAY_S,
         "disconnect_life_s": 7 * _DAY_S,
+        "reconnect_life_s": 90 * _DAY_S,
     }
     op.bulk_insert(made, [first])
     triggers.no_delete(name, ["policy_id"])
@@ -221,6 +230,7 @@ def _make_orders() -> None:
         time("ordered_at"),
         text("batch", null=True, comment="orders that were given together"),
         text("outside_window"),
+        time("not_before", null=True),
         text("two_because", null=True, comment="why it takes two people"),
         text("approved_by", null=True),
         time("approved_at", null=True),
@@ -230,7 +240,6 @@ def _make_orders() -> None:
         text("job_key", null=True, comment="of the job that is to carry it out"),
         number("tries", default=0),
         text("evidence", null=True, comment="what the meter told before it was sent, JSON"),
-        time("not_before", null=True),
         time("allowed_until", null=True),
         time("sending_at", null=True),
         time("ended_at", null=True),
@@ -279,6 +288,7 @@ def _make_orders() -> None:
             f"kind NOT IN {_DISCONNECTS} OR sending_at IS NULL "
             "OR (allowed_until IS NOT NULL AND sending_at < allowed_until)",
         ),
+        check(name, "not_before", "sending_at >= not_before"),
         check(name, "ended", f"(ended_at IS NOT NULL) = (state IN {_ENDED})"),
         check(name, "life", "expires_at > ordered_at"),
     )
@@ -288,7 +298,6 @@ def _make_orders() -> None:
         "uq_orders_contact",
         ["device_id"],
         f"kind IN {_CONTACT} AND state IN ('waiting_approval', 'queued')",
-        check(name, "not_before", "sending_at >= not_before"),
         unique=True,
     )
     _index_while(
@@ -304,6 +313,12 @@ def _make_orders() -> None:
         unique=True,
     )
     _index_while("ix_orders_token_ref", ["token_ref"], "token_ref IS NOT NULL", unique=False)
+    _index_while(
+        "ix_orders_disconnects",
+        ["ordered_by", "ordered_at"],
+        f"kind IN {_DISCONNECTS}",
+        unique=False,
+    )
     _index_while("ix_orders_batch", ["batch"], "batch IS NOT NULL", unique=False)
     triggers.no_delete(name, ["order_id"], ["client", "message_id"])
     triggers.frozen(
@@ -324,6 +339,7 @@ def _make_orders() -> None:
             "ordered_at",
             "batch",
             "outside_window",
+            "not_before",
             "two_because",
             "expires_at",
             "supersedes",
@@ -339,7 +355,6 @@ def _make_orders() -> None:
         "OR (OLD.state = 'waiting_approval' AND NEW.state IN ('queued', 'cancelled', 'expired')) "
         "OR (OLD.state = 'queued' "
         "AND NEW.state IN ('sending', 'done', 'failed', 'cancelled', 'expired')) "
-            "not_before",
         "OR (OLD.state = 'sending' AND NEW.state IN ('done', 'failed', 'unknown')) "
         "OR (OLD.state = 'unknown' AND NEW.state IN ('done', 'failed'))",
         "a state never goes back",
