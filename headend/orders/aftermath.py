@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
+from headend.orders.tables import orders
 from headend.orders.tokens import wake_followers
 from headend.orders.values import ENDED, RECONNECTS, Order, OrderKind, OrderState
 from headend.store.readings import add_readings
@@ -19,7 +20,8 @@ UNKNOWN_ALARM: Final = "order_unknown"
 """Somebody has to know it before anything is sent again."""
 DARK_ALARM: Final = "not_reconnected"
 """A customer who may have light again does not."""
-_NOT_DONE: Final = frozenset({OrderState.FAILED, OrderState.EXPIRED})
+_NOT_DONE: Final = frozenset({OrderState.FAILED, OrderState.EXPIRED, OrderState.CANCELLED})
+"""Cancelled by the service, that is: what a person takes back is no surprise."""
 
 
 def follow_up(
@@ -51,7 +53,7 @@ def follow_up(
             words=told,
             at=at,
         )
-    elif order.state is OrderState.UNKNOWN:
+    elif order.state is OrderState.UNKNOWN and not _others_unknown(connection, order):
         close_if_open(connection, UNKNOWN_ALARM, device_id=device_id, words=told, at=at)
     if order.kind is OrderKind.TOKEN and state in ENDED:
         wake_followers(connection, order, at)
@@ -68,6 +70,20 @@ def follow_up(
         close_if_open(connection, DARK_ALARM, device_id=device_id, words=told, at=at)
     if order.kind is OrderKind.BALANCE and state is OrderState.DONE and outcome is not None:
         add_readings(connection, _readings(order, outcome))
+
+
+def _others_unknown(connection: Connection, order: Order) -> bool:
+    """Whether another order to this meter is unknown too: the alarm is then its as well."""
+    other = connection.scalar(
+        select(orders.c.order_id)
+        .where(
+            orders.c.device_id == order.device_id,
+            orders.c.state == OrderState.UNKNOWN.value,
+            orders.c.order_id != order.order_id,
+        )
+        .limit(1)
+    )
+    return other is not None
 
 
 def _readings(order: Order, outcome: OrderOutcome) -> list[Reading]:

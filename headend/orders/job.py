@@ -11,7 +11,9 @@ unknown                     the same, a few times, further and further apart
 anything else               nothing
 ==========================  ====================================================================
 
-A meter that cannot be reached before anything was sent is tried again until the order expires.
+A meter that cannot be reached before anything was sent is tried again until the order expires; so
+is one that is suspended, or that has no password in the file.  What was prepared for a meter is not
+sent to another one that has got its address meanwhile.
 """
 
 from __future__ import annotations
@@ -26,12 +28,25 @@ from sqlalchemy import Connection
 
 from headend.orders.aftermath import follow_up
 from headend.orders.credentials import Credential, Credentials
-from headend.orders.faults import CredentialsError, OrderError, TokenGoneError
+from headend.orders.faults import (
+    CredentialsError,
+    NotReachableError,
+    OrderError,
+    TokenGoneError,
+)
 from headend.orders.moves import find_order, move
 from headend.orders.ports import NoTokens, TokenSource
-from headend.orders.queueing import ORDER_ID
-from headend.orders.rules import Rules, words_of
+from headend.orders.queueing import ORDER_ID, queue_if_due
+from headend.orders.rules import GUARDED, Rules, hold_the_gate, words_of
 from headend.orders.says import canonical
+from headend.orders.sent_to import (
+    EVIDENCE,
+    hold_device,
+    is_removed,
+    meter_of,
+    what_changed,
+    why_no_look,
+)
 from headend.orders.tokens import in_the_way_of
 from headend.orders.values import Order, OrderKind, OrderState
 from headend.person import SERVICE
@@ -56,6 +71,7 @@ _LOOK_UNTIL: Final = timedelta(days=1)
 8 ... and after so long by a person only."""
 _SENDING_S: Final = 120
 """An order that is still marked as being sent after so long has lost its process."""
+_OPEN: Final = frozenset({OrderState.QUEUED, OrderState.SENDING, OrderState.UNKNOWN})
 _STATES: Final = {
     Outcome.DONE: OrderState.DONE,
     Outcome.FAILED: OrderState.FAILED,
@@ -74,7 +90,7 @@ class _Moment:
 def handler(
     station: Station,
     lines: Lines,
-    work: Work,  # noqa: ARG001 - handlers of all rooms are made alike
+    work: Work,
     credentials: Credentials,
     *,
     tokens: TokenSource | None = None,
@@ -85,13 +101,14 @@ def handler(
     Args:
         station: the database and the zone; acts as the service.
         lines: this process's.
-        work: the queue; orders that become due again are found by the sweep.
+        work: the queue, for an order whose meter has gone to another line; those that become due
+            again are found by the sweep.
         credentials: the operator's meter passwords.
         tokens: where tokens live.
         purchases: makes the MACs of money meters.
     """
     carrier = Carrier(
-        replace(station, person=SERVICE), lines, credentials, tokens or NoTokens(), purchases
+        replace(station, person=SERVICE), lines, credentials, tokens or NoTokens(), purchases, work
     )
     return carrier.carry_out
 
@@ -105,6 +122,7 @@ class Carrier:
     credentials: Credentials
     tokens: TokenSource
     purchases: PurchaseModule | None
+    work: Work | None = None
 
     async def carry_out(self, job: Job) -> None:
         """Carry the order of a job out, or settle it.
@@ -114,6 +132,9 @@ class Carrier:
         """
         order_id = int(job.payload[ORDER_ID])
         order, device = await self._in_thread(lambda c: self._found(c, order_id))
+        if device.link_id != job.line:
+            await self._in_thread(lambda c: self._to_its_line(c, order_id, job), write=True)
+            return
         try:
             if order.state is OrderState.QUEUED:
                 await self._give(order, device)
@@ -139,7 +160,7 @@ class Carrier:
             await self._in_thread(lambda c: self._store(c, order, outcome), write=True)
             return
         ready = prepared
-        sending = await self._in_thread(lambda c: self._mark(c, order, ready), write=True)
+        sending = await self._in_thread(lambda c: self._mark(c, order, device, ready), write=True)
         if sending is None:
             return
         result = await talk.send(ready.evidence)
@@ -149,6 +170,25 @@ class Carrier:
         order = find_order(connection, order_id)
         return order, load_device(connection, order.device_id)
 
+    def _to_its_line(self, connection: Connection, order_id: int, job: Job) -> None:
+        """Queue the order on the line that its meter is on by now: this job has another one."""
+        order = find_order(connection, order_id, lock=True)
+        if order.state not in _OPEN or order.job_key != job.key:
+            return
+        words = "Its meter is on another line by now."
+        now = self.station.now()
+        move(
+            connection,
+            self.station,
+            order,
+            order.state,
+            "line changed",
+            words,
+            due_at=now,
+            job_key=None,
+        )
+        queue_if_due(connection, self.station, self.work, find_order(connection, order_id))
+
     def _talk(self, connection: Connection, order: Order, device: Device) -> Talk | None:
         """What is needed to give the order; None when it has ended or waits instead."""
         order = find_order(connection, order.order_id, lock=True)
@@ -157,8 +197,11 @@ class Carrier:
         try:
             command = self._command(connection, order)
             credential = self._credential(device, order)
-        except (CredentialsError, TokenGoneError, TokenBlockError) as fault:
+        except (TokenGoneError, TokenBlockError) as fault:
             self._end(connection, order, OrderState.CANCELLED, f"{fault} Nothing was sent.")
+            return None
+        except CredentialsError as fault:  # the file may be mended before the order expires
+            self._try_again(connection, order, str(fault))
             return None
         return Talk(self.lines, device, command, credential, self.purchases)
 
@@ -178,7 +221,17 @@ class Carrier:
                 not_before=order.not_before,
             )
         except OrderError as fault:
-            self._end(connection, order, OrderState.CANCELLED, words_of(fault))
+            if isinstance(fault, NotReachableError) and not is_removed(connection, order.device_id):
+                self._try_again(connection, order, str(fault))  # a suspended meter may come back
+            else:
+                self._end(connection, order, OrderState.CANCELLED, words_of(fault))
+            return None
+        if verdict.two_because and not order.two_because and order.kind in GUARDED:
+            words = (
+                f"It takes two people by now: {verdict.two_because}. Nothing was sent: "
+                "order it again."
+            )
+            self._end(connection, order, OrderState.CANCELLED, words)
             return None
         if verdict.waits_for:
             self._put_off(connection, order, verdict.due_at, f"Waits for {verdict.waits_for}.")
@@ -226,18 +279,26 @@ class Carrier:
             return None
         return self.credentials.of(device.credential)
 
-    def _mark(self, connection: Connection, order: Order, ready: Ready) -> Order | None:
+    def _mark(
+        self, connection: Connection, order: Order, device: Device, ready: Ready
+    ) -> Order | None:
         """Mark the order as being sent, if the rules still let it; None: it is not sent.
 
         What comes before this commit has sent nothing; what comes after it is settled by reading.
         """
         if order.token_ref is not None:
             self.tokens.hold(connection, order.token_ref)  # before the order: as a reversal locks
+        hold_device(connection, order.device_id)
         order = find_order(connection, order.order_id, lock=True)
         if order.state is not OrderState.QUEUED:
             return None
+        if order.kind in GUARDED:
+            hold_the_gate(connection)
         moment = self._may_begin(connection, order)
         if moment is None or not self._has_its_token(connection, order):
+            return None
+        if changed := what_changed(connection, device):
+            self._try_again(connection, order, changed)
             return None
         move(
             connection,
@@ -248,7 +309,7 @@ class Carrier:
             tries=order.tries + 1,
             sending_at=moment.now,
             allowed_until=moment.closes_at,
-            evidence=canonical(ready.evidence),
+            evidence=canonical({**ready.evidence, EVIDENCE: meter_of(device)}),
             due_at=moment.now + timedelta(seconds=_SENDING_S),
         )
         return find_order(connection, order.order_id)
@@ -260,16 +321,18 @@ class Carrier:
         looking = await self._in_thread(lambda c: self._begin_look(c, order), write=True)
         if looking is None:
             return
+        words = await self._in_thread(lambda c: why_no_look(c, order, device))
+        outcome = await self._look(order, device) if not words else _still_unknown(words)
+        await self._in_thread(lambda c: self._store(c, looking, outcome), write=True)
+
+    async def _look(self, order: Order, device: Device) -> OrderOutcome:
         try:
             credential = self._credential(device, order)
         except CredentialsError as fault:
-            words = str(fault)
-            outcome = OrderOutcome(outcome=Outcome.UNKNOWN, words=words, was_sent=True)
-        else:
-            command = Command(kind=order.kind, says=order.says)
-            talk = Talk(self.lines, device, command, credential, self.purchases)
-            outcome = await talk.look(order.evidence or {})
-        await self._in_thread(lambda c: self._store(c, looking, outcome), write=True)
+            return _still_unknown(str(fault))
+        command = Command(kind=order.kind, says=order.says)
+        talk = Talk(self.lines, device, command, credential, self.purchases)
+        return await talk.look(order.evidence or {})
 
     def _begin_look(self, connection: Connection, order: Order) -> Order | None:
         """Take the order over: whoever was sending it can write its outcome no more."""
@@ -336,3 +399,7 @@ class Carrier:
                 return act(connection)
 
         return await asyncio.to_thread(transaction)
+
+
+def _still_unknown(words: str) -> OrderOutcome:
+    return OrderOutcome(outcome=Outcome.UNKNOWN, words=words, was_sent=True)

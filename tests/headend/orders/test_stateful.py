@@ -127,9 +127,21 @@ class OrderMachine(RuleBasedStateMachine):
         except HeadEndError:
             assert kind is OrderKind.RELAY_TRIP or self._waiting(meter, kind)
             return
-        assert (placed.state is OrderState.WAITING_APPROVAL) == (
-            many and kind is OrderKind.RELAY_TRIP
-        )
+        waits = placed.state is OrderState.WAITING_APPROVAL
+        if kind is not OrderKind.RELAY_TRIP:
+            assert not waits
+        elif many:
+            assert waits
+        elif not waits:  # one person's second disconnect within the hour waits as well
+            assert not [
+                other
+                for other in self._orders()
+                if other.order_id != placed.order_id
+                and (other.kind, other.ordered_by) == (kind, by.name)
+                and other.two_because is None
+                and other.state not in (OrderState.CANCELLED, OrderState.EXPIRED)
+                and placed.ordered_at - other.ordered_at < timedelta(hours=1)
+            ]
 
     @rule(by=PEOPLE)
     def approve_all(self, by: Any) -> None:
