@@ -5,21 +5,31 @@ The two rooms know nothing of each other; they share the database and the meter'
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, and_, exists, literal, select
+from sqlalchemy import Connection, Text, cast, exists, select
+from sqlalchemy.exc import IntegrityError
 
+from headend.faults import HeadEndError
 from headend.orders.desk import Orders
-from headend.orders.faults import OrderError, TokenGoneError
+from headend.orders.faults import TokenGoneError
 from headend.orders.tables import orders
-from headend.orders.tokens import TokenToDeliver, deliver_token, deliverable_device
+from headend.orders.tokens import (
+    DELIVERABLE,
+    TokenToDeliver,
+    deliver_token,
+    deliveries_of,
+    takes_tokens,
+)
 from headend.person import SERVICE
-from headend.registry.tables import end_devices
+from headend.registry.tables import end_devices, links
 from headend.station import Station
 from headend.work.port import Handler, Work
+from protocols.token_block import TokenBlockError
+from storage.engine import attempt
 from vending.shop.tables import meters, receipts, tokens
 
 if TYPE_CHECKING:
@@ -33,6 +43,9 @@ LATE: Final = timedelta(hours=24)
 _KINDS: Final = ("credit", "free_issue", "free_basic", "replacement", "key_change")
 """Receipts whose tokens are meant for the meter at once; engineering tokens are ordered by hand."""
 _AT_ONCE: Final = 200
+"""Receipts ordered in one sweep, or a page more."""
+_PAGE: Final = 200
+"""Receipts in one transaction."""
 
 
 class ShopTokens:
@@ -94,57 +107,75 @@ def meter_of(connection: Connection, receipt_no: int) -> str | None:
 def deliver_new_tokens(station: Station, work: Work | None, *, since: timedelta = NEW) -> int:
     """Order the delivery of tokens that were sold since; gives how many receipts that were.
 
-    A sweep: each receipt once, by the unique (client, message id) of its orders.  The sale itself
-    knows nothing of it, and waits for nothing.
+    A sweep: each token once, by the unique (client, message id) of its order.  The sale itself
+    knows nothing of it, and waits for nothing.  What cannot be delivered is passed by, however
+    much of it there is.
     """
     acting = replace(station, person=SERVICE)
     desk = Orders(acting, work)
-    with acting.writing() as connection:
-        found = _not_ordered_yet(connection, acting, since)
-        for receipt_no, number in found:
-            device_id = deliverable_device(connection, number)
-            if device_id is None:
-                continue
-            try:
-                deliver_token(desk, connection, device_id, tokens_of(connection, receipt_no))
-            except OrderError:
-                continue  # taken back, or the meter takes none after all: the keypad is there
-        return len(found)
+    ordered, after = 0, 0
+    while ordered < _AT_ONCE:
+        with acting.writing() as connection:
+            page = _not_ordered_yet(connection, acting, since, after)
+            ordered += sum(_order_delivery(desk, connection, receipt) for receipt in page)
+        if len(page) < _PAGE:
+            break
+        after = page[-1].receipt_no
+    return ordered
+
+
+def _order_delivery(desk: Orders, connection: Connection, receipt: Any) -> bool:
+    """Order what of a receipt was never ordered; nothing of it where a part is refused."""
+    if not takes_tokens(receipt.protocol, receipt.profile):
+        return False
+    try:
+        with attempt(connection):
+            ordered = {place for place, _, _ in deliveries_of(connection, receipt.receipt_no)}
+            missing = [
+                token
+                for token in tokens_of(connection, receipt.receipt_no)
+                if token.position not in ordered
+            ]
+            return bool(deliver_token(desk, connection, receipt.device_id, missing))
+    except (HeadEndError, IntegrityError, TokenBlockError):
+        return False  # taken back, or the meter takes none after all: the keypad is there
 
 
 def _not_ordered_yet(
-    connection: Connection, station: Station, since: timedelta
-) -> list[tuple[int, str]]:
-    """New receipts of keypad meters on lines without an order for their first token."""
-    ordered = exists().where(
-        orders.c.token_ref
-        == receipts.c.receipt_no.cast(orders.c.token_ref.type).concat(literal("/1")),
+    connection: Connection, station: Station, since: timedelta, after: int
+) -> Sequence[Any]:
+    """New receipts of meters that can be reached, with a token that was never ordered."""
+    ref = cast(tokens.c.receipt_no, Text).concat("/").concat(cast(tokens.c.position, Text))
+    has_missing = exists().where(
+        tokens.c.receipt_no == receipts.c.receipt_no,
+        ~exists().where(orders.c.token_ref == ref).correlate(tokens),
     )
     reverses = receipts.alias("reverses")
-    reversed_by = exists().where(reverses.c.reversed_receipt_no == receipts.c.receipt_no)
-    rows = connection.execute(
-        select(receipts.c.receipt_no, meters.c.number)
-        .join(meters, meters.c.meter_id == receipts.c.meter_id)
-        .join(
-            end_devices,
-            and_(
-                end_devices.c.number == meters.c.number,
-                end_devices.c.kind == "keypad",
-                end_devices.c.state == "active",
-                end_devices.c.link_id.is_not(None),
-            ),
+    reversed_by = exists().where(
+        reverses.c.reversed_receipt_no == receipts.c.receipt_no, reverses.c.kind == "reversal"
+    )
+    return connection.execute(
+        select(
+            receipts.c.receipt_no,
+            end_devices.c.device_id,
+            end_devices.c.protocol,
+            end_devices.c.profile,
         )
+        .join(meters, meters.c.meter_id == receipts.c.meter_id)
+        .join(end_devices, end_devices.c.number == meters.c.number)
+        .join(links, links.c.link_id == end_devices.c.link_id)
         .where(
+            *DELIVERABLE,
+            receipts.c.receipt_no > after,
             receipts.c.issued_at > station.now() - since,
             receipts.c.issued_at >= end_devices.c.added_at,
             receipts.c.kind.in_(_KINDS),
-            ~ordered,
+            has_missing,
             ~reversed_by,
         )
         .order_by(receipts.c.receipt_no)
-        .limit(_AT_ONCE)
-    )
-    return [(row.receipt_no, row.number) for row in rows]
+        .limit(_PAGE)
+    ).all()
 
 
 def _is_reversed(connection: Connection, receipt_no: int) -> bool:

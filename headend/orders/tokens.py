@@ -16,11 +16,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select, update
 
+from headend.faults import HeadEndError
 from headend.orders.desk import Orders
 from headend.orders.tables import orders
 from headend.orders.values import ENDED, Order, OrderKind, OrderRequest, OrderState
 from headend.registry.tables import end_devices, links
+from headend.talk.lines import find_profile
 from headend.talk.ordering_token import fingerprint_of
+from protocols.errors import LocalProtocolError
 
 VEND: Final = "vend"
 """The client of orders that follow from sales."""
@@ -30,6 +33,13 @@ _LIFE_S: Final = 86_400
 """By then the customer has typed it."""
 
 
+DELIVERABLE: Final = (
+    end_devices.c.kind == "keypad",
+    end_devices.c.protocol.in_(("dlt645-2007", "modbus")),
+    end_devices.c.state == "active",
+    links.c.state == "active",
+)
+"""Conditions on a device and its link: it may be reached by wire with a token."""
 _OPEN: Final = (OrderState.SENDING.value, OrderState.UNKNOWN.value)
 _AGAIN: Final = timedelta(seconds=30)
 _BY_A_PERSON: Final = timedelta(hours=1)
@@ -77,14 +87,18 @@ def deliverable_device(connection: Connection, number: str) -> int | None:
     return connection.scalar(
         select(end_devices.c.device_id)
         .join(links, links.c.link_id == end_devices.c.link_id)
-        .where(
-            end_devices.c.number == number,
-            end_devices.c.kind == "keypad",
-            end_devices.c.protocol.in_(("dlt645-2007", "modbus")),
-            end_devices.c.state == "active",
-            links.c.state == "active",
-        )
+        .where(end_devices.c.number == number, *DELIVERABLE)
     )
+
+
+def takes_tokens(protocol: str, profile: str | None) -> bool:
+    """Whether a keypad meter takes tokens by wire; of a Modbus meter its profile says so."""
+    if protocol != "modbus":
+        return True
+    try:
+        return profile is not None and find_profile(profile).token is not None
+    except (HeadEndError, LocalProtocolError):
+        return False  # the profile's file is away
 
 
 def deliver_token(
