@@ -25,6 +25,9 @@ _SPANS_MAX: Final = 8
 """Gaps of one profile in one visit; the rest is asked for in the next round."""
 _CLOCK_EVERY: Final = timedelta(hours=20)
 _HOUR: Final = timedelta(hours=1)
+_DAY: Final = timedelta(days=1)
+_KNOWN_FROM: Final = 7
+"""Freezes before the first that is wanted, from which it is known what a meter freezes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,30 +95,33 @@ def _lacking(
     wanted = [moment for moment in moments if moment >= device.added_at]
     if not wanted:
         return ()
-    kept = {
-        reading.at
-        for reading in store.readings(
-            connection, device.device_id, quantities[0], wanted[-1], wanted[0] + _HOUR
-        )
-        if reading.source is Source.FREEZE
-    }
-    return tuple(nth for nth, moment in enumerate(wanted, 1) if moment not in kept)
+    since = wanted[-1] - _KNOWN_FROM * (moments[0] - moments[1] if len(moments) > 1 else _DAY)
+    of_each = [
+        _kept(connection, device, name, since, wanted[0] + _HOUR)
+        for name in dict.fromkeys(quantities)
+    ]
+    # what the meter has given in none of its freezes it does not freeze: asking brings nothing
+    given = [kept for kept in of_each if kept]
+    whole = set.intersection(*given) if given else set()
+    return tuple(nth for nth, moment in enumerate(wanted, 1) if moment not in whole)
+
+
+def _kept(
+    connection: Connection, device: Device, quantity: str, since: datetime, until: datetime
+) -> set[datetime]:
+    """Moments of a span of which a frozen value is kept."""
+    found = store.readings(connection, device.device_id, quantity, since, until)
+    return {reading.at for reading in found if reading.source is Source.FREEZE}
 
 
 def _months(
     connection: Connection, station: Station, device: Device, what: What, now: datetime
 ) -> tuple[int, ...]:
-    """Settlements may lie on any day: one is wanted again until this month's is kept."""
-    month = now.astimezone(station.zone).date().replace(day=1)
-    since = at_wall_time(month, time(0), station.zone) - timedelta(days=31 * what.monthly_back)
-    kept = {
-        reading.at.astimezone(station.zone).date()
-        for reading in store.readings(
-            connection, device.device_id, what.monthly[0], since, now + _HOUR
-        )
-        if reading.source is Source.FREEZE
-    }
-    if month in kept and what.monthly_back == 1:
+    """Settlements may lie on any day: one is wanted again until all of this month's is kept."""
+    month = at_wall_time(now.astimezone(station.zone).date().replace(day=1), time(0), station.zone)
+    if what.monthly_back == 1 and all(
+        month in _kept(connection, device, name, month, now + _HOUR) for name in what.monthly
+    ):
         return ()
     return tuple(range(1, what.monthly_back + 1))
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
 from headend.collection.faults import ManualReadingError
+from headend.collection.gaps import Wanted, wanted_of
 from headend.collection.manual import enter_reading
+from headend.collection.plan import What
 from headend.collection.tables import clock_offsets, event_counts, manual_readings
 from headend.station import Station
 from headend.store import readings as store
-from headend.values import Quality, Source
+from headend.talk.device import load_device
+from headend.values import Quality, Reading, Source
 from headend.work.port import Urgency
 from simulators.street_plan import BusPlan
 from tests.headend.collection.collecting import HOURLY, head_end, plan_of
+from tests.headend.registered import add_device
 from tests.headend.running import on_a_loop
 from tests.headend.talk.streets import LISTEN
 from tests.shop.conftest import Clock
@@ -148,3 +152,37 @@ async def test_a_person_reads_what_the_line_could_not(
         with station.reading() as connection:
             (row,) = connection.execute(select(manual_readings)).all()
         assert (row.photo, len(row.photo_sha256), row.note) == ("display.jpg", 64, "on site")
+
+
+def test_a_freeze_of_which_a_part_is_missing_is_lacking_and_a_day_is_no_settlement(
+    station: Station, clock: Clock
+) -> None:
+    zone = station.zone
+    clock.now = datetime(2026, 11, 1, tzinfo=UTC)
+    device_id = add_device(station, "1", None)
+    clock.now = datetime(2026, 12, 3, 3, tzinfo=UTC)
+    both = ("energy_import_total", "energy_export_total")
+    what = What(
+        daily=(*both, "energy_import_t4"), daily_back=3, monthly=(*both[:1], "energy_import_t1")
+    )
+
+    def keep(quantity: str, *days: int) -> None:
+        with station.writing() as connection:
+            values = [
+                Reading(device_id, quantity, datetime(2026, 12, day, tzinfo=zone), 5, Source.FREEZE)
+                for day in days
+            ]
+            store.add_readings(connection, values)
+
+    def wanted() -> Wanted:
+        with station.reading() as connection:
+            device = load_device(connection, device_id)
+            return wanted_of(connection, station, device, what, ("daily", "monthly"))
+
+    assert (wanted().daily, wanted().monthly) == ((1, 2, 3), (1,))
+    keep(both[0], 1, 2, 3)
+    keep(both[1], 1, 3)  # that of the second was lost; the fourth tariff never comes
+    assert (wanted().daily, wanted().monthly) == ((2,), (1,))
+    keep(both[1], 2)
+    keep("energy_import_t1", 1)
+    assert (wanted().daily, wanted().monthly) == ((), ())
