@@ -54,7 +54,7 @@ def set_windows(hours: tuple[str, ...], never: bool, database: str, as_json: boo
         raise click.UsageError("Say the windows, or --never.")
     with open_station(database) as station:
         desk = CalendarDesk(station)
-        desk.set_windows(parse_windows(" ".join(hours)))
+        desk.set_windows(() if never else parse_windows(" ".join(hours)))
         _print_windows(station, desk, as_json=as_json)
 
 

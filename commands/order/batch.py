@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _IN_ONE_TRANSACTION: Final = 50
 _CLIENT: Final = "command"
+_CONSEQUENCES: Final = {
+    OrderKind.RELAY_TRIP: "This switches customers' supply OFF.",
+    OrderKind.RELAY_CLOSE: "This switches supply ON: somebody may work on it.",
+    OrderKind.KEEP_POWER_OFF: "The meter may then switch the supply OFF.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +48,6 @@ class Wanted:
     says: Mapping[str, Any] = field(default_factory=dict)
     reconnect: bool = False
     """Closing in the way that the policy names for the meter's kind."""
-    asks: str = ""
-    """What it does, before it is confirmed on a terminal."""
 
 
 @dataclass(slots=True)
@@ -120,13 +123,16 @@ def give(
                     at_once=len(chosen),
                 ),
             )
-            for number, device_id in chosen.items()
+            # of two batches with the same meters the second waits; in one order, neither for both
+            for number, device_id in sorted(chosen.items(), key=lambda each: each[1])
         ]
         if dry_run:
             raise SystemExit(_weigh(station, requests, as_json=as_json))
-        if wanted.asks:
+        ask = _what_it_does(set(kinds.values()))
+        if ask:
             whom = next(iter(chosen)) if len(chosen) == 1 else f"{len(chosen)} meters"
-            confirm(f"{wanted.asks} Order {wanted.kind.value} for {whom}?", yes=yes)
+            what = " and ".join(sorted(set(kinds.values())))
+            confirm(f"{ask} Order {what} for {whom}?", yes=yes)
         given = place_all(station, requests, now=now, as_json=as_json)
         finish(station, given, now=now, waits=waits, as_json=as_json, batch=name)
 
@@ -261,6 +267,11 @@ def _kinds(station: Station, chosen: Mapping[str, int], wanted: Wanted) -> dict[
         policy = load_policy(connection)
         found = load_devices(connection, chosen.values())
     return {device_id: policy.way_to_close(device.kind) for device_id, device in found.items()}
+
+
+def _what_it_does(kinds: set[OrderKind]) -> str:
+    """What is confirmed on a terminal before it is ordered; empty: nothing."""
+    return " ".join(words for kind, words in _CONSEQUENCES.items() if kind in kinds)
 
 
 def _weigh(station: Station, requests: Sequence[tuple[str, OrderRequest]], *, as_json: bool) -> int:

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from commands.output import counting
+from commands.output import counting, error_console
 
 if TYPE_CHECKING:
     from headend.orders.credentials import Credentials
@@ -59,6 +59,10 @@ def carry_out(station: Station, work: InlineWork, *, as_json: bool, total: int) 
                 await work.run({"order": told})
             finally:
                 await lines.aclose()
+                left += work.waiting
+                if left:
+                    with station.writing() as connection:
+                        leave_to_the_sweep(connection, left)
 
     asyncio.run(run())
 

@@ -18,11 +18,6 @@ _ACTIONS: Final = {
     "close": OrderKind.RELAY_CLOSE,
     "allow-close": OrderKind.RELAY_ALLOW_CLOSE,
 }
-_CONSEQUENCES: Final = {
-    OrderKind.RELAY_TRIP: "This switches customers' supply OFF.",
-    OrderKind.RELAY_CLOSE: "This switches supply ON: somebody may work on it.",
-    OrderKind.KEEP_POWER_OFF: "The meter may then switch the supply OFF.",
-}
 
 
 @click.command()
@@ -44,7 +39,7 @@ def relay(meters: tuple[str, ...], action: str, database: str, **given: Any) -> 
     the customer's button, and says so.
     """
     kind = _ACTIONS.get(action, OrderKind.RELAY_ALLOW_CLOSE)
-    wanted = Wanted(kind, reconnect=action == "reconnect", asks=_CONSEQUENCES.get(kind, ""))
+    wanted = Wanted(kind, reconnect=action == "reconnect")
     give(database, meters, wanted, **given)
 
 
@@ -60,7 +55,7 @@ def keep_power(meters: tuple[str, ...], action: str, database: str, **given: Any
     This is about the meter. `meterhouse protect` keeps the head-end from disconnecting anybody.
     """
     kind = OrderKind.KEEP_POWER_ON if action == "on" else OrderKind.KEEP_POWER_OFF
-    give(database, meters, Wanted(kind, asks=_CONSEQUENCES.get(kind, "")), **given)
+    give(database, meters, Wanted(kind), **given)
 
 
 @click.command()

@@ -20,6 +20,7 @@ from commands.station import open_station
 from headend.orders.values import OrderKind, OrderState
 
 if TYPE_CHECKING:
+    from headend.orders.desk import Orders
     from headend.orders.values import Order
     from headend.station import Station
 
@@ -49,13 +50,12 @@ def list_(
     as_json: bool,
 ) -> None:
     """Orders, the latest first."""
-    from headend.orders.choosing import device_ids
     from headend.orders.desk import Orders
     from headend.orders.tokens import refs_of
 
     with open_station(database) as station:
         found = Orders(station).list(
-            device_id=None if meter is None else device_ids(station, [meter])[meter],
+            device_id=None if meter is None else _device(station, meter),
             states=frozenset(map(OrderState, states)) or None,
             kinds=frozenset(map(OrderKind, kinds)) or None,
             token_refs=None if receipt is None else refs_of(receipt),
@@ -90,14 +90,14 @@ def wait(
     Exit status: 0 done, 3 not done, 6 nobody can tell.
     """
     from commands.order.carrying import wait_for
-    from headend.orders.desk import LIST_MAX, Orders
+    from headend.orders.desk import Orders
 
     with open_station(database) as station:
         desk = Orders(station)
         if order_id is not None and batch is None:
             given = [desk.find(order_id)]
         elif batch is not None and order_id is None:
-            given = desk.list(batch=batch, limit=LIST_MAX)
+            given = _all_of(desk, batch)
         else:
             raise click.UsageError("Say which: ORDER, or --batch NAME.")
         found = wait_for(station, given, as_json=as_json, timeout_s=timeout)
@@ -225,6 +225,28 @@ def _of(order_id: int | None, batch: str | None, one: Any, all_of: Any) -> list[
         raise click.UsageError("Say which: ORDER, or --batch NAME.")
     found: list[Order] = [one(order_id)] if order_id is not None else all_of(batch)
     return found
+
+
+def _device(station: Station, number: str) -> int:
+    from headend.orders.choosing import device_ids
+
+    found = device_ids(station, [number])
+    if not found:
+        raise click.UsageError("Say the number of a meter after --meter.")
+    return next(iter(found.values()))
+
+
+def _all_of(desk: Orders, batch: str) -> list[Order]:
+    """All orders of a batch, page by page."""
+    from headend.orders.desk import LIST_MAX
+
+    found: list[Order] = []
+    while True:
+        before = found[-1].order_id if found else None
+        page = desk.list(batch=batch, before=before, limit=LIST_MAX)
+        found += page
+        if len(page) < LIST_MAX:
+            return found
 
 
 def _print(station: Station, found: list[Order], *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from sqlalchemy import Connection, select, update
@@ -41,6 +42,18 @@ def queue_if_due(
         .values(job_key=key, due_at=station.now())
     )
     return find_order(connection, order.order_id)
+
+
+def leave_to_the_sweep(connection: Connection, jobs: Collection[Job]) -> None:
+    """Give up jobs of a queue that ends with its process: the service queues their orders anew."""
+    connection.execute(
+        update(orders)
+        .where(
+            orders.c.job_key.in_([job.key for job in jobs]),
+            orders.c.state.in_([state.value for state in _MAY_BE_DUE]),
+        )
+        .values(job_key=None)
+    )
 
 
 def unqueue(connection: Connection, work: Work | None, order: Order) -> None:

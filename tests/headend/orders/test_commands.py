@@ -137,6 +137,34 @@ def test_a_batch_of_a_file_is_given_once(run: Run, numbers: list[str], tmp_path:
     assert [o["order"] for o in first["orders"]] == [o["order"] for o in again["orders"]]
 
 
+def test_now_goes_on_past_a_meter_whose_modem_is_away(run: Run, numbers: list[str]) -> None:
+    assert run("link", "add", "away", "--modem", "MH00000003").exit_code == 0
+    away = "01000099999"
+    assert run("device", "add", away, "--link", "away", "--kind", "keypad").exit_code == 0
+    given = run("order", "balance", away, *numbers, "--now", "--json")
+    states = {each["meter"]: each["state"] for each in json.loads(given.output)["orders"]}
+    assert states == {away: "queued", **dict.fromkeys(numbers, "done")}
+
+
+def test_a_reconnect_is_confirmed_as_what_the_policy_makes_of_it(
+    run: Run, numbers: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("commands.order.batch.confirm", lambda words, **_: asked.append(words))
+    words = ("order", "relay", numbers[0], "reconnect", "--why", "paid", "--json")
+    assert run(*words, "--now").exit_code == 0
+    assert asked == []
+    assert run("order", "policy", "close_keypad=close").exit_code == 0
+    assert run(*words).exit_code == 0
+    assert asked == [
+        f"This switches supply ON: somebody may work on it. Order relay_close for {numbers[0]}?"
+    ]
+
+
+def test_a_meters_number_is_taken_with_spaces_around_it(run: Run, numbers: list[str]) -> None:
+    assert answer(run("order", "list", "--meter", f" {numbers[0]} ", "--json")) == []
+
+
 def test_too_many_trips_wait_for_somebody_else(run: Run, numbers: list[str]) -> None:
     run("window", "set", ALWAYS)
     assert run("order", "policy", "trips_at_once_max=2").exit_code == 0
