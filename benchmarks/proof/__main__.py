@@ -22,7 +22,7 @@ from benchmarks.proof.run import Progress, ProofError
 from commands.output import counting, error_console
 
 _TOLD_EVERY_S: Final = 10.0
-_HOUR_S: Final = 120
+_HOUR_S: Final = 180
 _AWAY_S: Final = 3.0
 
 

@@ -6,6 +6,7 @@ Whatever is asked again because an answer was lost has the same message id, and 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection, func, select
@@ -28,6 +29,7 @@ _SOLD_MINOR: Final = 100_00
 _DEAD_LIVES_S: Final = 20
 _MINUTE_S: Final = 60
 _DAY_MIN: Final = 1440
+_LEAD: Final = timedelta(seconds=3)
 _BY_HAND_WITHIN_MIN: Final = 3
 _WHY: Final = "the proof"
 
@@ -74,21 +76,30 @@ class Ordering:
 
     # Hours
 
-    def plan_hours(self, hour_s: int) -> None:
-        """Have the street read once in an "hour".
+    def plan_hours(self, hour_s: int) -> datetime:
+        """Have the street read once in an "hour"; gives when the first one begins.
 
         What is asked for by hand has longer than its hour: workers that are killed are taken over
         as late as ever, and the calendar knows minutes only.
         """
         by_hand = bool(hour_s % _MINUTE_S)
         minutes = _DAY_MIN if by_hand else hour_s // _MINUTE_S
+        begins = self.house.station.now()
+        if not by_hand:
+            begins = (begins + _LEAD).replace(second=0, microsecond=0) + timedelta(minutes=1)
+        local = begins.astimezone(self.house.station.zone)
+        first = (local.hour * _MINUTE_S + local.minute) % minutes
         document = {
             "what": {"quantities": [QUANTITY]},
-            "when": {"every_min": minutes},
+            "when": {
+                "every_min": minutes,
+                "at": f"{first // _MINUTE_S:02}:{first % _MINUTE_S:02}",
+            },
             "within_min": _BY_HAND_WITHIN_MIN if by_hand else minutes,
             "retry_min": 1,
         }
         Collection(self.house.station).add_plan(PLAN, document)
+        return begins
 
     def read_hour(self) -> None:
         """Ask for an hour's round by hand."""

@@ -103,8 +103,7 @@ class Run:
         for worker in self._workers:
             worker.begin()
         self._until_serving()
-        ordering.plan_hours(self.asked.hour_s)
-        self._until_the_hour()
+        self._until_the_hour(ordering.plan_hours(self.asked.hour_s).timestamp() - time.time())
         begun_at, start = time.time(), time.monotonic()
         self._happen(ordering, start)
         self._until_over(ordering, start)
@@ -143,14 +142,11 @@ class Run:
                 raise ProofError(f"Worker {waiting[0].name} did not begin to serve.")
             time.sleep(_AGAIN_S)
 
-    def _until_the_hour(self) -> None:
-        """The plan's first due moment, if the service makes the rounds."""
-        if self._by_hand:
-            return
-        left = self.asked.hour_s - time.time() % self.asked.hour_s
-        end = time.monotonic() + left
+    def _until_the_hour(self, left_s: float) -> None:
+        """The plan's first due moment."""
+        end = time.monotonic() + left_s
         while (rest := end - time.monotonic()) > 0:
-            self.progress("waiting for the hour", left - rest, left)
+            self.progress("waiting for the hour", left_s - rest, left_s)
             time.sleep(min(rest, _AGAIN_S))
 
     @property
