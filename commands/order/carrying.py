@@ -34,8 +34,10 @@ def credentials() -> Credentials:
 
 
 def carry_out(station: Station, work: InlineWork, *, as_json: bool, total: int) -> None:
-    """Carry out what is queued in this process."""
+    """Carry out what is queued in this process; what cannot be is left to the service."""
+    from headend.faults import HeadEndError
     from headend.orders.job import handler
+    from headend.orders.queueing import leave_to_the_sweep
     from headend.talk.lines import Lines
     from headend.work.port import Job
 
@@ -47,11 +49,16 @@ def carry_out(station: Station, work: InlineWork, *, as_json: bool, total: int) 
         lines = Lines(station)
         carry = handler(station, lines, work, secrets, tokens=ShopTokens())
         done = 0
+        left: list[Job] = []
         with counting("Orders", as_json=as_json, total=total) as tell:
 
             async def told(job: Job) -> None:
                 nonlocal done
-                await carry(job)
+                try:
+                    await carry(job)
+                except HeadEndError as fault:  # of this line: the others are nothing to it
+                    left.append(job)
+                    error_console.print(f"Left to the service: {fault}", soft_wrap=True)
                 done += 1
                 tell(done)
 
