@@ -148,6 +148,11 @@ class Scene:
 
     async def run(self) -> None:
         """What the service does until nothing is due."""
+        await asyncio.to_thread(sweep, self.station, self.work)
+        await self.run_queued()
+
+    async def run_queued(self) -> None:
+        """Carry out what is queued, and nothing that becomes due meanwhile."""
         carry = handler(
             self.station,
             self.lines,
@@ -156,7 +161,6 @@ class Scene:
             tokens=self.tokens,
             purchases=TestModule(),
         )
-        await asyncio.to_thread(sweep, self.station, self.work)
         await self.work.run({"order": carry})
 
     async def order(self, order_id: int) -> Order:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
+from headend.collection.contacts import count_contact
 from headend.orders.calendar import CalendarDesk
 from headend.orders.credentials import Credentials
 from headend.orders.faults import OrderWaitingError
@@ -110,6 +111,27 @@ async def test_a_reconnect_outlives_a_meter_that_is_silent_for_weeks(
 
 
 @on_a_loop
+async def test_a_reconnect_goes_out_as_soon_as_its_meter_is_heard_again(
+    station: Station, clock: Clock
+) -> None:
+    async with scene_of(station, clock) as scene:
+        await scene.ordered(TRIP)
+        scene.meter().power_off(scene.held.now())
+        waiting = await scene.ordered(CLOSE)
+        for _ in range(6):
+            await scene.wait(hours=1)
+            await scene.run()
+        scene.meter().power_on(scene.held.now())
+        await scene.wait(minutes=35)
+        await scene.run()
+        assert not scene.lit()  # its hour is not over
+        await asyncio.to_thread(answered, scene)
+        await scene.run()
+        assert (await scene.order(waiting.order_id)).state is OrderState.DONE
+        assert scene.lit()
+
+
+@on_a_loop
 async def test_a_trips_life_begins_when_its_window_opens(station: Station, clock: Clock) -> None:
     async with scene_of(station, clock) as scene:
         days = {(clock.now + timedelta(days=day)).date(): "spring" for day in range(10)}
@@ -118,6 +140,12 @@ async def test_a_trips_life_begins_when_its_window_opens(station: Station, clock
         placed = await scene.place(TRIP)
         assert placed.due_at is not None
         assert placed.expires_at == placed.due_at + timedelta(days=7)
+
+
+def answered(scene: Scene) -> None:
+    """A round has read the meter."""
+    with scene.station.writing() as connection:
+        count_contact(connection, scene.devices[0].device_id, scene.clock.now, answered=True)
 
 
 def open_alarms(scene: Scene) -> list[str]:
