@@ -35,6 +35,7 @@ def credentials() -> Credentials:
 
 def carry_out(station: Station, work: InlineWork, *, as_json: bool, total: int) -> None:
     """Carry out what is queued in this process; what cannot be is left to the service."""
+    from commands.order.purchases import purchase_module
     from headend.faults import HeadEndError
     from headend.orders.job import handler
     from headend.orders.queueing import leave_to_the_sweep
@@ -42,12 +43,15 @@ def carry_out(station: Station, work: InlineWork, *, as_json: bool, total: int) 
     from headend.work.port import Job
 
     secrets = credentials()
+    purchases = purchase_module()
 
     async def run() -> None:
         from commands.order.wiring import ShopTokens
 
         lines = Lines(station)
-        carry = handler(station, lines, work, secrets, tokens=ShopTokens())
+        carry = handler(
+            station, lines, work, secrets, tokens=ShopTokens(), purchases=purchases
+        )
         done = 0
         left: list[Job] = []
         with counting("Orders", as_json=as_json, total=total) as tell:

@@ -92,7 +92,9 @@ def recharge(
 ) -> None:
     """Put AMOUNT (10.00) into a money meter; its purchase count sees to it that it is once.
 
-    The MACs are made by the operator's security module, which is wired into `meterhouse serve`.
+    The MACs are made by the operator's module, a plug-in that METERHOUSE_PURCHASE_MODULE names to
+    `meterhouse serve` (or to this command, with --now). Without one the order fails, and nothing is
+    sent.
     """
     if len(meters) != 1:
         raise click.UsageError("A recharge is for one METER.")

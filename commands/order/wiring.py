@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, Text, cast, exists, select
 from sqlalchemy.exc import IntegrityError
 
+from commands.order.purchases import purchase_module
 from headend.faults import HeadEndError
 from headend.orders.desk import Orders
 from headend.orders.faults import TokenGoneError
@@ -190,7 +191,11 @@ def order_handlers(
     """What the service carries out for orders."""
     from headend.orders.job import handler
 
-    return {"order": handler(station, lines, work, secrets, tokens=ShopTokens())}
+    return {
+        "order": handler(
+            station, lines, work, secrets, tokens=ShopTokens(), purchases=purchase_module()
+        )
+    }
 
 
 def order_sweeps() -> tuple[tuple[str, float, Callable[[Station, Work], int]], ...]:

@@ -79,6 +79,12 @@ class CredentialsError(OrderError):
     code: ClassVar[str] = "credentials"
 
 
+class PurchaseModuleError(OrderError):
+    """The plug-in that makes the MACs for money meters is not there, or does not open."""
+
+    code: ClassVar[str] = "purchase_module"
+
+
 class TokenGoneError(OrderError):
     """The token that was to be delivered is not there any more, or was taken back."""
 

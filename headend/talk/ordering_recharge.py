@@ -28,7 +28,10 @@ class RechargeWay:
     async def prepare(self) -> Ready | OrderOutcome:
         """See `Way`."""
         if self.call.module is None:
-            return failed("No module makes purchase MACs here: money meters cannot be recharged.")
+            return failed(
+                "No module makes purchase MACs here: money meters cannot be recharged. Name one "
+                "with METERHOUSE_PURCHASE_MODULE to `meterhouse serve`; see docs/orders.md."
+            )
         count, client = await self._state()
         if client is not None and not self._first and client != self._client:
             return failed(f"The meter belongs to client {client}, not {self._client}.")
