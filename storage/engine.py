@@ -67,6 +67,7 @@ _PAGES_BETWEEN_CHECKPOINTS: Final = 8_000
 them into the database, in the time of his own sale."""
 _CACHE_KIB: Final = 32_768
 _CONNECT_TIMEOUT_S: Final = 10
+_GONE_AFTER_S: Final = 10
 _WRITE: Final = "meterhouse_write"
 _PUT_OFF: Final = "meterhouse_put_off"
 _TRANSACTION_REFUSED: Final = "25P02"
@@ -214,6 +215,11 @@ def _open_postgresql(url: URL) -> Engine:
         hide_parameters=True,
         connect_args={
             "connect_timeout": _CONNECT_TIMEOUT_S,
+            # a server that is gone without a word; one that works or waits for a lock answers
+            "tcp_user_timeout": _GONE_AFTER_S * 1_000,
+            "keepalives_idle": _GONE_AFTER_S // 2,
+            "keepalives_interval": 1,
+            "keepalives_count": _GONE_AFTER_S // 2,
             "options": f"-c lock_timeout={LOCK_WAIT_S}s -c timezone=UTC",
             # psycopg would drop our prepared statements with its own (`storage.flight`).
             "prepare_threshold": None,

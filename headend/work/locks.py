@@ -2,7 +2,7 @@
 
 PostgreSQL
     Advisory locks of one session.  The server lets them go when the session ends: at once when
-    the process is killed, after the keep-alive's time when its machine is.
+    the process is killed, after its own keep-alive's time when the machine or the network is.
 SQLite
     A lock on a file beside the database: one process at a time serves it.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 import zlib
 from contextlib import suppress
 from typing import Any, Final, Protocol
@@ -24,6 +25,18 @@ from headend.faults import StoreUnavailableError
 _WORKERS: Final = 0x6D68_0001
 _SWEEPS: Final = 0x6D68_0002
 _TIMEOUT_S: Final = 5
+_IDLE_S: Final = 5
+_PROBE_EVERY_S: Final = 2
+_PROBES: Final = 3
+_SERVERS_LIMITS: Final = {
+    "statement_timeout": f"{_TIMEOUT_S}s",
+    "tcp_keepalives_idle": _IDLE_S,
+    "tcp_keepalives_interval": _PROBE_EVERY_S,
+    "tcp_keepalives_count": _PROBES,
+    "tcp_user_timeout": _TIMEOUT_S * 1000,
+}
+"""The server's own: it lets the locks go of a worker whose machine or network is gone without a
+word after 11 s, where the kernel's own settings would take two hours."""
 
 
 class Locks(Protocol):
@@ -60,6 +73,7 @@ class PostgresqlLocks:
         self._dialect_arguments = engine.dialect.create_connect_args(engine.url)
         self._session: psycopg.Connection[Any] | None = None
         self._sweeping = False
+        self._one_at_a_time = threading.RLock()
 
     def take(self, name: str) -> bool:
         """Take a worker's name."""
@@ -96,9 +110,10 @@ class PostgresqlLocks:
 
     def _ask(self, query: str, *values: int) -> Any:
         try:
-            if self._session is None:
-                self._session = self._opened()
-            row = self._session.execute(query.encode(), values).fetchone()
+            with self._one_at_a_time:
+                if self._session is None:
+                    self._session = self._opened()
+                row = self._session.execute(query.encode(), values).fetchone()
         except psycopg.Error as fault:
             self.close()
             raise StoreUnavailableError(
@@ -115,10 +130,10 @@ class PostgresqlLocks:
                 "autocommit": True,
                 "connect_timeout": _TIMEOUT_S,
                 "tcp_user_timeout": _TIMEOUT_S * 1000,
-                "keepalives_idle": _TIMEOUT_S,
-                "keepalives_interval": 2,
-                "keepalives_count": 3,
-                "options": f"-c statement_timeout={_TIMEOUT_S}s",
+                "keepalives_idle": _IDLE_S,
+                "keepalives_interval": _PROBE_EVERY_S,
+                "keepalives_count": _PROBES,
+                "options": " ".join(f"-c {name}={each}" for name, each in _SERVERS_LIMITS.items()),
                 "application_name": "meterhouse lock",
             },
         )

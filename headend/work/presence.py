@@ -67,7 +67,9 @@ class Presence:
         self._free_since: dict[str, float] = {}
         self._seen_at: datetime | None = None
         self._taken_since: float | None = None
-        self._threads = ThreadPoolExecutor(1, thread_name_prefix="meterhouse-presence")
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="meterhouse-presence")
+        self._beating: asyncio.Future[None] | None = None
+        self._looking: asyncio.Future[None] | None = None
         self.name = ""
         self.lost_since: float | None = None
         """When this worker's lock was found to be lost, monotonic; None: it is held."""
@@ -100,22 +102,43 @@ class Presence:
         told = False
         while True:
             await asyncio.sleep(self._beat_s)
+            began = time.monotonic()
             try:
-                await self._off_loop(self._beat)
+                await self._beat_in_time()
             except StoreUnavailableError as fault:
                 if self.lost_since is None:
-                    self.lost_since, told = time.monotonic(), False
+                    self.lost_since, told = began, False
                     log.warning("worker.lock_lost", worker=self.name, fault=str(fault))
             if self.lost_since is None:
+                self._look_around()
                 continue
             self.sweeps = False
-            if not told and time.monotonic() - self.lost_since > self._dead_after_s / 2:
+            if not told and time.monotonic() - self.lost_since >= self._dead_after_s / 2:
                 told = True
                 log.error("worker.breaks_off", worker=self.name)
                 on_lost()
 
+    async def _beat_in_time(self) -> None:
+        """A cut network does not say that it is one: no answer in time is a lost lock, too."""
+        if self._beating is None:
+            self._beating = self._in_thread(self._beat)
+        done, _ = await asyncio.wait({self._beating}, timeout=self._dead_after_s / 2)
+        if not done:
+            raise StoreUnavailableError(
+                f"The database has not answered for {self._dead_after_s / 2:g} s."
+            )
+        beaten, self._beating = self._beating, None
+        await beaten
+
+    def _look_around(self) -> None:
+        """Look for the dead, beside the beats: to take over from them may take long."""
+        if self._looking is None or self._looking.done():
+            self._looking = self._in_thread(self._look)
+
     async def leave(self) -> None:
         """Give the name back; nobody need take anything over."""
+        if self._looking is not None:
+            await asyncio.wait({self._looking})
         try:
             await self._off_loop(self._leave)
         except StoreUnavailableError as fault:
@@ -124,7 +147,10 @@ class Presence:
         self._threads.shutdown(wait=False)
 
     async def _off_loop(self, act: Callable[[], None]) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._threads, act)
+        await self._in_thread(act)
+
+    def _in_thread(self, act: Callable[[], None]) -> asyncio.Future[None]:
+        return asyncio.get_running_loop().run_in_executor(self._threads, act)
 
     def _taken(self, name: str | None) -> str:
         if name is not None and not 0 < len(name) <= _NAME_CHARACTERS_MAX:
@@ -147,10 +173,8 @@ class Presence:
         )
 
     def _beat(self) -> None:
-        with self._station.reading() as connection:
-            known = set(connection.execute(select(workers.c.name)).scalars())
-        alive = self._locks.held(known | {self.name})
-        if self.name not in alive:
+        """Make sure of our own lock.  It asks the lock's own session and nothing else."""
+        if not self._locks.held({self.name}):
             # The session is another one: the server had been restarted, or cut us off.
             if not self._locks.take(self.name):
                 self._taken_by_another()
@@ -158,8 +182,15 @@ class Presence:
             log.info("worker.lock_taken_again", worker=self.name)
         self.lost_since = None
         self.sweeps = self._locks.sweeps()
-        self._tell_that_we_live()
-        self._look_for_the_dead(known - alive - {self.name})
+
+    def _look(self) -> None:
+        try:
+            with self._station.reading() as connection:
+                known = set(connection.execute(select(workers.c.name)).scalars())
+            self._tell_that_we_live()
+            self._look_for_the_dead(known - self._locks.held(known) - {self.name})
+        except StoreUnavailableError as fault:
+            log.warning("worker.sees_no_others", worker=self.name, fault=str(fault))
 
     def _taken_by_another(self) -> NoReturn:
         """For a moment it may be whoever thinks us dead; for longer it is another worker."""

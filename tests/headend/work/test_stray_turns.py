@@ -178,5 +178,6 @@ def test_a_worker_that_was_held_for_dead_is_known_again(station: Station, north:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(north, "_look_for_the_dead", lambda _: None)
         north._beat()
+        north._look()
 
     assert rows(station, "SELECT name FROM workers") == [("north",)]
