@@ -295,9 +295,9 @@ def _rows(given: Arrivals | list[Reading]) -> list[tuple[Any, ...]]:
 
 
 def _bare_sqlite(path: Path) -> _Bare:
-    connection = sqlite3.connect(path, isolation_level=None)
-    for pragma in ("journal_mode=WAL", "synchronous=FULL"):
-        connection.execute(f"PRAGMA {pragma}")
+    engine = open_engine(f"sqlite:///{path}", create=True)
+    connection = engine.raw_connection().driver_connection  # with the store's own PRAGMAs
+    assert isinstance(connection, sqlite3.Connection), type(connection)
     for table, columns in (("bare_readings", _READINGS), ("bare_arrivals", _ARRIVALS)):
         kinds = ("INTEGER", "TEXT" if table == "bare_readings" else "INTEGER", "INTEGER")
         spelled = columns.format(*kinds)

@@ -17,9 +17,9 @@
 On PostgreSQL `readings`, `interval_days` and `meter_events` are partitioned by the month, see
 `months`.  On SQLite rows of narrow tables lie in the tree of their primary key.
 
-The wide tables have no foreign keys: looking each device up again for each row would cost more
-than half of the ingest.  Devices are looked up once for each batch instead, and neither devices
-nor quantities are ever deleted (triggers).
+The wide tables have no foreign keys: each row would look its device up again.  Devices
+are looked up once for each batch instead, and neither devices nor quantities are ever deleted
+(triggers).
 """
 
 from __future__ import annotations
