@@ -49,9 +49,7 @@ def carry_out(station: Station, work: InlineWork, *, as_json: bool, total: int) 
         from commands.order.wiring import ShopTokens
 
         lines = Lines(station)
-        carry = handler(
-            station, lines, work, secrets, tokens=ShopTokens(), purchases=purchases
-        )
+        carry = handler(station, lines, work, secrets, tokens=ShopTokens(), purchases=purchases)
         done = 0
         left: list[Job] = []
         with counting("Orders", as_json=as_json, total=total) as tell:

@@ -246,9 +246,7 @@ class Carrier:
                 "This clock was corrected today already, and meters take one correction a day.",
             )
             return None
-        if order.token_ref is not None and (
-            way := in_the_way_of(connection, order, rules.now)
-        ):
+        if order.token_ref is not None and (way := in_the_way_of(connection, order, rules.now)):
             if way.until is None:
                 self._end(connection, order, OrderState.CANCELLED, way.words)
             else:
