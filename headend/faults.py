@@ -42,10 +42,16 @@ class EntryError(HeadEndError):
 
 
 class StoreUnavailableError(HeadEndError):
-    """The database gave no answer, or refused; nothing was written."""
+    """The database gave no answer, or refused; nothing was written (but see `store_unsure`)."""
 
     code: ClassVar[str] = "store_unavailable"
     is_system: ClassVar[bool] = True
+
+
+class StoreUnsureError(StoreUnavailableError):
+    """The database was lost while it committed: written or not, only a look at it will tell."""
+
+    code: ClassVar[str] = "store_unsure"
 
 
 class StoreRefusedError(HeadEndError):
@@ -61,5 +67,7 @@ def storage_faults() -> Iterator[None]:
         yield
     except (storage_errors.InvariantError, storage_errors.ValueRefusedError) as fault:
         raise StoreRefusedError(str(fault)) from None
+    except storage_errors.CommitUnknownError as fault:
+        raise StoreUnsureError(str(fault)) from None
     except storage_errors.StorageError as fault:
         raise StoreUnavailableError(str(fault)) from None
