@@ -36,6 +36,7 @@ from sqlalchemy import (
     insert,
     make_url,
     select,
+    text,
 )
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.exc import (
@@ -285,6 +286,16 @@ def writing(engine: Engine) -> Iterator[Connection]:
 def _is_refused(connection: Connection, fault: DBAPIError) -> bool:
     """Whether everything has been undone: so the server answered, or was asked for no commit."""
     return connection.dialect.name == "postgresql" and not may_have_committed(fault)
+
+
+def plan_for_many_rows(connection: Connection) -> None:
+    """Have the rest of this write transaction planned as reports are.
+
+    For what goes through a month or a whole table: the plans of `writing` look rows up one by one.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL enable_seqscan = on"))
+        connection.execute(text("SET LOCAL plan_cache_mode = auto"))
 
 
 def at_the_end(connection: Connection, act: _Act) -> None:

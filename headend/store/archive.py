@@ -47,6 +47,7 @@ from headend.store.months import (
 from headend.store.quantities import quantity_names
 from headend.store.tables import archive_files, archive_folders, store_months
 from storage import audit
+from storage.engine import plan_for_many_rows
 
 DEVICES_PER_FILE: Final = 2_000
 """96 values a day of so many are about six million a month: a file of some 8 MB."""
@@ -171,6 +172,7 @@ def drop_month(station: Station, kind: Kind, month: Month) -> Archived:
         if row is None or row.state != "verified":
             raise ArchiveMismatchError(f"{month} of {kind} is not written to the archive yet.")
         written = Figures.of_sums(row.rows, row.high_sum, row.low_sum)
+        plan_for_many_rows(connection)
         now = held(connection, kind, month)
         if now == written:
             files = _put_in_use(connection, folder, kind, month)

@@ -23,6 +23,7 @@ from headend.watching.days import LOSS_MARK, DayState
 from headend.watching.limits import limits_in_force
 from headend.watching.tables import loss_days, point_days, watch_marks
 from headend.watching.thresholds import Limits
+from storage.engine import plan_for_many_rows
 
 BASIS: Final = 10_000
 _JUDGED: Final = ("good", "high", "low")
@@ -126,6 +127,7 @@ def compute_losses(station: Station) -> list[int]:
     for mark in sorted(marks, key=lambda each: int(each.step.removeprefix(LOSS_MARK))):
         day = int(mark.step.removeprefix(LOSS_MARK))
         with station.writing() as connection:
+            plan_for_many_rows(connection)
             _compute_day(connection, day, network, limits)
             connection.execute(
                 delete(watch_marks).where(
