@@ -17,7 +17,14 @@ import click
 
 from commands.counter import database_option
 from commands.mqtt import mqtt_options, publisher_of
-from commands.output import console, json_option, print_json
+from commands.output import (
+    Fault,
+    UnexpectedError,
+    console,
+    exit_status,
+    json_option,
+    print_json,
+)
 from commands.station import open_station
 
 if TYPE_CHECKING:
@@ -30,6 +37,7 @@ if TYPE_CHECKING:
 _METRICS_PORT: Final = 9464
 _LINES_MAX: Final = 400
 _STOP_S: Final = 30
+_INTERRUPTED: Final = 130
 
 
 @click.command()
@@ -142,7 +150,10 @@ def serve(
             service = _service(station, permits, credentials, name, ports, limits, publisher)
             try:
                 await run(
-                    service, lambda: _say_what(service, ports, as_json=as_json), stop_s=stop_s
+                    service,
+                    lambda: _say_what(service, ports, as_json=as_json),
+                    stop_s=stop_s,
+                    status_of=_status_of,
                 )
             finally:
                 with suppress(StoreUnavailableError):  # they end by themselves soon
@@ -180,6 +191,12 @@ def _service(
         ports=ports,
         limits=limits,
     )
+
+
+def _status_of(fault: BaseException) -> int:
+    if not isinstance(fault, Exception):
+        return _INTERRUPTED
+    return exit_status(fault if isinstance(fault, Fault) else UnexpectedError.of(fault))
 
 
 def _say_what(service: Service, ports: Ports, *, as_json: bool) -> None:

@@ -20,19 +20,27 @@ _THREADS_S: Final = 5.0
 _AFTER_STOP_S: Final = 20.0
 
 
-async def run(service: Service, started: Callable[[], None], *, stop_s: float) -> None:
+async def run(
+    service: Service,
+    started: Callable[[], None],
+    *,
+    stop_s: float,
+    status_of: Callable[[BaseException], int] = lambda _: 1,
+) -> None:
     """Start, work, stop.
 
     Args:
         service: the worker.
         started: called when it works.
         stop_s: how long its stop may take, as in its `Limits`.
+        status_of: the exit status for what ended it, should a thread hold the process up.
 
     Raises:
         Exception: what ended a part of it that must not end; it has been stopped then.
     """
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
+    status = 0
 
     def tell() -> None:
         if told.is_set():
@@ -45,13 +53,19 @@ async def run(service: Service, started: Callable[[], None], *, stop_s: float) -
         await service.start()
         started()
         await _until(told, service)
+    except BaseException as fault:
+        status = status_of(fault)
+        raise
     finally:
         told.set()
         try:
             async with asyncio.timeout(stop_s + _AFTER_STOP_S):
                 await service.stop()
+        except BaseException as fault:
+            status = status or status_of(fault)
+            raise
         finally:
-            _end_within(_THREADS_S)
+            _end_within(_THREADS_S, status)
 
 
 async def _until(told: asyncio.Event, service: Service) -> None:
@@ -65,11 +79,11 @@ async def _until(told: asyncio.Event, service: Service) -> None:
         await fault
 
 
-def _end_within(seconds: float) -> None:
-    """A thread that still waits for a database must not keep the process."""
+def _end_within(seconds: float, status: int) -> None:
+    """A thread that still waits for a database must not keep the process, nor hide its fault."""
 
     def watch() -> None:
         time.sleep(seconds)
-        os._exit(0)
+        os._exit(status)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -138,3 +141,19 @@ def test_a_second_worker_of_the_same_name_or_file_is_refused(start: Start) -> No
         second.started()
     assert second.process.wait(10) != 0
     assert first.stop() == 0
+
+
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
+def test_a_fault_is_told_by_the_exit_status_though_a_thread_hangs(
+    station: Station, database_url: str
+) -> None:
+    script = Path(__file__).parent / "failing.py"
+    assert rows(station, "SELECT name FROM workers") == []
+    done = subprocess.run(
+        [sys.executable, str(script), database_url],
+        capture_output=True,
+        timeout=150,
+        check=False,
+    )
+    assert b"part_failed" in done.stderr
+    assert done.returncode == 5
