@@ -44,9 +44,9 @@ def count_link(
 def add_up(
     connection: Connection, into: Table, key: Mapping[str, Any], counts: Mapping[str, int]
 ) -> None:
-    """Add counts to a row, which is made when there is none."""
+    """Add counts to a row, which is made when there is none, by the end of the transaction."""
     adding = _adding(connection.dialect.name, into, tuple(key), tuple(counts))
-    adding.run(connection, {**key, **counts})
+    adding.run_by_the_end(connection, {**key, **counts})
 
 
 @lru_cache(maxsize=16)
