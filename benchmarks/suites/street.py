@@ -144,9 +144,7 @@ async def read_all(doors: Sequence[Door], items: Sequence[int], options: LinkOpt
     return _Round(wall, cpu, busy, lost, int(read), int(silent))
 
 
-async def _read_link(
-    link: Link, door: Door, items: Sequence[int]
-) -> tuple[float, float, int, int]:
+async def _read_link(link: Link, door: Door, items: Sequence[int]) -> tuple[float, float, int, int]:
     """Busy seconds, seconds lost to silent meters, meters read, meters silent."""
     master, start, lost_s, silent = Master(link), time.perf_counter(), 0.0, 0
     for meter in door.meters:
