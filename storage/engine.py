@@ -69,6 +69,8 @@ them into the database, in the time of his own sale."""
 _CACHE_KIB: Final = 32_768
 _CONNECT_TIMEOUT_S: Final = 10
 _GONE_AFTER_S: Final = 10
+CONNECTIONS_MAX: Final = 15
+"""Of one process to PostgreSQL; made when they are needed."""
 _WRITE: Final = "meterhouse_write"
 _PUT_OFF: Final = "meterhouse_put_off"
 _TRANSACTION_REFUSED: Final = "25P02"
@@ -214,6 +216,9 @@ def _open_postgresql(url: URL) -> Engine:
     engine = create_engine(
         url,
         hide_parameters=True,
+        # What goes beyond a pool's size is connected anew each time, which a busy worker does.
+        pool_size=CONNECTIONS_MAX,
+        max_overflow=0,
         connect_args={
             "connect_timeout": _CONNECT_TIMEOUT_S,
             # a server that is gone without a word; one that works or waits for a lock answers
