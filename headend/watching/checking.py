@@ -1,8 +1,9 @@
 """Feeds the checks: every day once, its weeks and months when they are whole, batch by batch.
 
-A week is judged two days after its Sunday, a month two days after its last day, so that late
-readings count.  What is found is kept once, however often a day is judged; how far the days are
-judged stands in `watch_marks`, and after a break the days that were missed come first.
+A day is judged again when more of it becomes known (`JUDGE_MARK`): midnight's registers may come
+hours later.  A week is judged two days after its Sunday, a month two days after its last day, so
+that late readings count.  What is found is kept once, however often a day is judged; how far the
+days are judged stands in `watch_marks`, and after a break the days that were missed come first.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Integer, and_, cast, func, select
+from sqlalchemy import Connection, Integer, and_, cast, delete, func, select
 
 from headend.registry.tables import end_devices, installations, service_points
 from headend.station import Station
@@ -26,19 +27,19 @@ from headend.watching.checks.sums import sub_sum, tariff_gap
 from headend.watching.checks.tamper import TAMPER_EVENTS, reverse_current, tamper_event
 from headend.watching.checks.use import WHOLE, median, season_of, use_swing
 from headend.watching.contacts import clock_offsets_between
-from headend.watching.days import DayState
+from headend.watching.days import JUDGE_MARK, DayState
 from headend.watching.findings import Found, keep_findings
 from headend.watching.limits import limits_in_force
-from headend.watching.marks import mark, set_mark
+from headend.watching.marks import CHECKED, mark, set_mark
 from headend.watching.registers import IMPORT, registers_at
-from headend.watching.tables import findings, point_days, point_groups
+from headend.watching.tables import findings, point_days, point_groups, watch_marks
 from headend.watching.thresholds import Limits
 
 BATCH: Final = 2_000
 _GRACE_DAYS: Final = 2
 _TUESDAY: Final = 1
 _DAYS_AT_ONCE: Final = 10
-"""After a long break only so many days are judged; older ones wait for nobody."""
+"""After a long break only so many days are judged, but all of its weeks and months."""
 _RUN_DAYS: Final = 60
 _YEAR_WEEKS: Final = 52
 _VOLTAGES: Final = ("voltage_l1", "voltage_l2", "voltage_l3")
@@ -47,7 +48,6 @@ _TARIFFS: Final = tuple(f"energy_import_t{number}" for number in range(1, 9))
 _REACTIVE: Final = ("reactive_energy_import_total", "reactive_energy_export_total")
 _OVERLAP: Final = timedelta(minutes=10)
 """Rows may be committed later than they say; looked at twice they are found once."""
-_CHECKED: Final = "checked"
 _CLOCKS: Final = "clocks"
 _EVENTS: Final = "events"
 
@@ -81,13 +81,38 @@ def check_values(station: Station) -> int:
     """Run all checks that are due; how many findings are new."""
     with station.reading() as connection:
         limits = limits_in_force(connection)
-        done = mark(connection, _CHECKED)
+        done = mark(connection, CHECKED)
     yesterday = day_of(station.zone, station.now()) - 1
     first = yesterday if done is None else day_of(station.zone, done)
     made = _check_clocks(station, limits) + _check_events(station)
-    for day in range(max(first, yesterday - _DAYS_AT_ONCE + 1), yesterday + 1):
-        made += _check_day(_Judging(station, limits, day))
-        set_mark(station, _CHECKED, midnight(station.zone, day + 1))
+    for day in range(first, yesterday + 1):
+        if day > yesterday - _DAYS_AT_ONCE:
+            made += _check_day(_Judging(station, limits, day))
+        else:
+            made += _run(_Judging(station, limits, day), _longer(day))
+        set_mark(station, CHECKED, midnight(station.zone, day + 1))
+    return made + _check_again(station, limits, range(first, yesterday + 1))
+
+
+def _check_again(station: Station, limits: Limits, judged: range) -> int:
+    """Judge days of which more has become known; those that were just judged need it no more."""
+    with station.reading() as connection:
+        marks = connection.execute(
+            select(watch_marks).where(watch_marks.c.step.like(f"{JUDGE_MARK}%"))
+        ).all()
+    made = 0
+    for known in sorted(marks, key=lambda each: int(each.step.removeprefix(JUDGE_MARK))):
+        day = int(known.step.removeprefix(JUDGE_MARK))
+        if day not in judged:
+            judging = _Judging(station, limits, day)
+            made += _keep(station, _sub_sums, judging) + _run(judging, [_zero_use, _reverse])
+        with station.writing() as connection:
+            connection.execute(
+                delete(watch_marks).where(
+                    watch_marks.c.step == known.step,
+                    watch_marks.c.done_until == known.done_until,
+                )
+            )
     return made
 
 
@@ -99,14 +124,20 @@ def check_day(station: Station, day: int) -> int:
 
 
 def _check_day(judging: _Judging) -> int:
-    checks: list[_Check] = [_zero_use, _reverse]
-    day = date_of(judging.day)
-    if day.weekday() == _TUESDAY:
-        checks.append(_week)
-    if day.day == _GRACE_DAYS:
-        checks.append(_month)
     made = _keep(judging.station, _sub_sums, judging)
-    for meters in _batches(judging.station):
+    return made + _run(judging, [_zero_use, _reverse, *_longer(judging.day)])
+
+
+def _longer(day: int) -> list[_Check]:
+    """Checks of weeks and months that are made on a day."""
+    date = date_of(day)
+    checks: list[_Check] = [_week] if date.weekday() == _TUESDAY else []
+    return [*checks, _month] if date.day == _GRACE_DAYS else checks
+
+
+def _run(judging: _Judging, checks: Sequence[_Check]) -> int:
+    made = 0
+    for meters in _batches(judging.station) if checks else ():
         for check in checks:
             made += _keep(judging.station, check, judging, meters)
     return made

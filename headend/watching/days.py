@@ -46,6 +46,8 @@ _INSTEAD: Final = (
 )
 LOSS_MARK: Final = "loss "
 """Before the number of a day whose losses are to be computed."""
+JUDGE_MARK: Final = "judge "
+"""Before the number of a day of which something is new since it was last judged."""
 
 
 class DayState(IntEnum):
@@ -413,4 +415,5 @@ def _keep(connection: Connection, rows: Sequence[PointDay], at: datetime) -> Non
         index_elements=["step"], set_={"done_until": mark.excluded.done_until}
     )
     days = sorted({row.day for row in rows})
-    connection.execute(mark, [{"step": f"{LOSS_MARK}{day}", "done_until": at} for day in days])
+    steps = [f"{kind}{day}" for kind in (JUDGE_MARK, LOSS_MARK) for day in days]
+    connection.execute(mark, [{"step": step, "done_until": at} for step in steps])

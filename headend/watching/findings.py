@@ -2,7 +2,7 @@
 
 A finding is ``open`` until somebody confirms it (something is wrong) or dismisses it (nothing
 is).  One that *holds* keeps the meter's values of its span from being billed: while it is open, and
-after it was confirmed, until whoever has corrected the values releases it.  Billing asks `is_held`.
+after it was confirmed, until whoever has corrected the values releases it.  Billing asks `hold_of`.
 The same finding (check, subject, begin) is made once.
 """
 
@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select, func, insert, select, update
@@ -23,6 +24,7 @@ from headend.registry.tables import end_devices, places
 from headend.station import Station
 from headend.watching.checks.flag import Flag
 from headend.watching.faults import FindingDecidedError, NoSuchFindingError
+from headend.watching.marks import CHECKED, mark
 from headend.watching.tables import finding_history, findings
 from storage.audit import record
 
@@ -104,8 +106,26 @@ def keep_findings(connection: Connection, found: Sequence[Found], at: datetime) 
     return len(rows)
 
 
-def is_held(connection: Connection, device_id: int, since: datetime, until: datetime) -> bool:
-    """Whether values of a meter in a span wait for a person and must not be billed."""
+class Hold(StrEnum):
+    """Whether values may be billed."""
+
+    HELD = "held"
+    """A person decides about them first."""
+    CLEAR = "clear"
+    """Judged, and nothing holds them back."""
+    NOT_JUDGED = "not_judged"
+    """The checks have not come so far: ask again later."""
+
+
+def hold_of(connection: Connection, device_id: int, since: datetime, until: datetime) -> Hold:
+    """Whether values of a meter in a span may be billed: only what is `Hold.CLEAR`.
+
+    Args:
+        connection: in any transaction.
+        device_id: whose values.
+        since: their first moment.
+        until: the moment before which they lie.
+    """
     held = (
         select(findings.c.finding_id)
         .where(
@@ -116,7 +136,10 @@ def is_held(connection: Connection, device_id: int, since: datetime, until: date
         )
         .limit(1)
     )
-    return connection.execute(held).first() is not None
+    if connection.execute(held).first() is not None:
+        return Hold.HELD
+    judged = mark(connection, CHECKED)
+    return Hold.NOT_JUDGED if judged is None or judged < until else Hold.CLEAR
 
 
 class FindingDesk:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
@@ -11,6 +11,9 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from headend.station import Station
 from headend.watching.tables import watch_marks
+
+CHECKED: Final = "checked"
+"""Until when all days are judged."""
 
 
 def mark(connection: Connection, step: str) -> datetime | None:

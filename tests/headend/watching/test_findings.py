@@ -21,7 +21,7 @@ from headend.watching.checking import check_day, check_values
 from headend.watching.checks.flag import Flag
 from headend.watching.days import compute_days
 from headend.watching.faults import FindingDecidedError, NoSuchFindingError, NoSuchLimitError
-from headend.watching.findings import FindingDesk, Found, is_held, keep_findings
+from headend.watching.findings import FindingDesk, Found, Hold, hold_of, keep_findings
 from headend.watching.limits import limits_in_force, reset_limit, set_group, set_limit
 from headend.watching.sweep import sweep
 from headend.watching.tables import finding_history, findings, point_days
@@ -44,7 +44,8 @@ def _found(station: Station, device: int, *, holds: bool = True) -> int:
 def _is_held(station: Station, device: int) -> bool:
     now = station.now()
     with station.reading() as connection:
-        return is_held(connection, device, now - timedelta(hours=2), now + timedelta(hours=2))
+        hold = hold_of(connection, device, now - timedelta(hours=2), now + timedelta(hours=2))
+        return hold is Hold.HELD
 
 
 def test_a_finding_is_kept_once_and_holds_until_somebody_dismisses_it(station: Station) -> None:
@@ -246,3 +247,36 @@ def test_a_sweep_does_everything_and_a_second_one_nothing(station: Station, cloc
     assert sweep(station) == 0
     clock.advance(hours=1)
     assert sweep(station) == 0
+
+
+def test_days_are_judged_when_their_registers_come_and_months_after_any_break(
+    station: Station, clock: Clock
+) -> None:
+    clock.now = midnight(station.zone, number_of(date(2026, 9, 20))) + timedelta(minutes=2)
+    device, _ = add_meter(station, "1", None, since=station.now() - LONG_AGO)
+    first, behind = number_of(date(2026, 9, 1)), number_of(date(2026, 10, 1))
+    sweep(station)
+
+    def hold(day: int, end: int) -> Hold:
+        with station.reading() as connection:
+            begin, until = midnight(station.zone, day), midnight(station.zone, end)
+            return hold_of(connection, device, begin, until)
+
+    yesterday = number_of(date(2026, 9, 19))
+    assert hold(yesterday, yesterday + 1) is Hold.CLEAR
+    assert hold(yesterday, yesterday + 2) is Hold.NOT_JUDGED
+    # the registers come hours after the first sweep of the day
+    freeze(station, device, yesterday, [1_000, 2_000])
+    freeze(station, device, yesterday, [0, 50_000], quantity="energy_export_total")
+    clock.advance(hours=3)
+    sweep(station)
+    assert _checks(station) == ["reverse_current"]
+    assert hold(yesterday, yesterday + 1) is Hold.HELD
+    # nobody sweeps for 26 days, in which September would have been judged
+    for quantity, gone in (("total", 900_000), ("t1", 500_000), ("t2", 300_000)):
+        for day, value in ((first, 0), (behind, gone)):
+            freeze(station, device, day, [value], quantity=f"energy_import_{quantity}")
+    clock.advance(days=26)
+    sweep(station)
+    assert "tariff_gap" in _checks(station)
+    assert hold(first, behind) is Hold.HELD

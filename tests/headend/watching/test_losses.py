@@ -16,7 +16,7 @@ from headend.store.registers import add_readings
 from headend.values import Quality, Reading
 from headend.watching.calendar import date_of, day_of, midnight, number_of
 from headend.watching.days import compute_days, recompute
-from headend.watching.findings import FindingDesk, is_held
+from headend.watching.findings import FindingDesk, Hold, hold_of
 from headend.watching.limits import set_limit
 from headend.watching.losses import Balance, compute_losses, judge, losses
 from headend.watching.tables import point_days, watch_marks
@@ -129,8 +129,8 @@ def test_an_exchanged_meter_loses_no_energy_and_its_registers_are_not_subtracted
     (first,) = FindingDesk(station).list(check="first_reading")
     assert "6.00 kWh" in first.reason
     with station.reading() as connection:
-        assert is_held(connection, new, noon, noon + timedelta(days=1))
-        assert not is_held(connection, old, noon, noon + timedelta(days=1))
+        assert hold_of(connection, new, noon, noon + timedelta(days=1)) is Hold.HELD
+        assert hold_of(connection, old, noon, noon + timedelta(days=1)) is not Hold.HELD
 
 
 def test_a_full_register_begins_again_and_a_person_confirms_it(station: Station) -> None:
