@@ -110,7 +110,11 @@ async def _await_result(
         report = await _report(meter)
         if not isinstance(report, str):
             if report.get("token_sequence") != sequence:
-                if sent is not None and sent.delivery is Delivery.CONFIRMED and not is_late:
+                if sent is not None and sent.delivery is Delivery.CONFIRMED:
+                    # It has the token, and may be slow: only what it shows can end this.
+                    if is_late:
+                        report = "The meter has taken the token and does not show it yet."
+                        break
                     await asyncio.sleep(_POLL_S)
                     continue
                 trouble = sent.trouble if sent is not None else ""

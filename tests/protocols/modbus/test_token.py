@@ -47,6 +47,8 @@ class KeypadUnit(RegisterImage):
         super().__init__(KEYPAD, {"token_sequence": 0, "token_status": "none", "credit": 1000})
         self.entered: list[str] = []
         self.finishes = True
+        self.is_slow = False
+        """It takes a token and does not show it yet."""
         self.report("none", 0, 0, "")
 
     def report(self, result: str, sequence: int, added: int, digits: str) -> None:
@@ -70,6 +72,8 @@ class KeypadUnit(RegisterImage):
             sequence, digits = modbus.decode_token(words)
         except TokenBlockError:
             raise IllegalDataValueError("no token") from None
+        if self.is_slow:
+            return
         if [sequence] == self.read(Table.HOLDING, 0x0210, 1):
             if [fingerprint(digits)] != self.read(Table.HOLDING, 0x0214, 1):
                 raise IllegalDataValueError("number used")
@@ -137,6 +141,16 @@ def test_a_lost_answer_is_asked_for() -> None:
         assert len(unit.entered) == 1
 
     play(scene)
+
+
+def test_a_token_that_was_confirmed_and_does_not_show_is_unknown() -> None:
+    async def scene(meter: ModbusMeter, unit: KeypadUnit) -> None:
+        unit.is_slow = True
+        load = await load_token(meter, TOKEN, 1)
+        assert load.outcome is Outcome.UNKNOWN
+        assert "Ask again with the same number" in load.text
+
+    play(scene, finish_ms=100)
 
 
 def test_a_lost_token_is_known_not_to_have_arrived() -> None:
