@@ -12,7 +12,10 @@ No profile has a deadline: machines differ, and speed is measured in ``benchmark
 
 import os
 import signal
+from collections.abc import Iterator
 
+import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -29,3 +32,11 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 # A run in the background (a CI job, `nohup`) is started with Ctrl-C ignored, and every program
 # that a test starts would inherit that; the tests press Ctrl-C for real.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """How a command has its logs printed is no other test's: its streams may be closed by then."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)

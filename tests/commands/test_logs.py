@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import structlog
@@ -13,14 +13,6 @@ from commands.serve import configure_service_logs
 
 DIGITS = "12345678901234567890"
 PASSWORD = "00654321"
-
-
-@pytest.fixture(autouse=True)
-def logs_as_they_were() -> Iterator[None]:
-    """What these tests configure is theirs."""
-    before = structlog.get_config()
-    yield
-    structlog.configure(**before)
 
 
 def deliver(digits: str) -> None:
