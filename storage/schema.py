@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import MetaData, Table
 
-SCHEMA_VERSION: Final = "0005"
+SCHEMA_VERSION: Final = "0006"
 """The newest migration; a database of another version is refused (see `migrate`)."""
 
 metadata: Final = MetaData(

@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
-import headend.tables_all
+import billing.tables_all
 import storage.audit
 import storage.ledger
 import vending.shop.tables
@@ -36,7 +36,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 def test_the_migrations_make_what_the_code_declares(database_url: str) -> None:
     assert vending.shop.tables.tokens.metadata is metadata
-    assert headend.tables_all.__doc__
+    assert billing.tables_all.__doc__
     engine = open_engine(database_url)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})

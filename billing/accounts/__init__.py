@@ -1,0 +1,1 @@
+"""Customers, accounts, agreements, supplies, contacts (specs/utility.md 1-4)."""

@@ -1,0 +1,1 @@
+"""Messages to people (specs/utility.md 16, 20)."""

@@ -1,0 +1,8 @@
+"""Every module that declares tables, so that the metadata is whole wherever an office is."""
+
+from __future__ import annotations
+
+import billing.accounts.tables
+import billing.ledger.tables
+import billing.settlement.tables  # noqa: F401
+import headend.tables_all  # noqa: F401
