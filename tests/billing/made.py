@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, insert, select
 
+from billing.accounts.numbers import account_number
 from billing.accounts.tables import (
     agreements,
     customer_accounts,
@@ -46,7 +47,7 @@ def make_account(
     account_id: int = connection.execute(
         insert(customer_accounts)
         .values(
-            number=f"{count + 1:010d}",
+            number=account_number(count + 1),
             customer_id=customer_id,
             customer_class=customer_class,
             mode=mode,
