@@ -21,6 +21,7 @@ from headend.talk.happenings import Known, read_events
 from headend.talk.lines import Lines
 from headend.talk.memory import read_freezes, read_months, read_profile
 from headend.talk.reading import Fault, ReadOut, read_device
+from headend.talk.stamps import believed
 from protocols.dlt645.master import FreezeKind
 from protocols.errors import ProtocolError
 from protocols.transport.errors import LinkDown, NoAnswer
@@ -83,6 +84,7 @@ async def visit(
             continue
         part_read = _read_part(lines, device, what, wanted, part, priority, result)
         out = await _unbroken(part_read, result, (part,))
+        believed(out, part, lines.station.now())
         if out.faults:
             failed.append(part)
         _put_together(result.told, out, part)

@@ -41,3 +41,9 @@ class NoModemError(TalkError):
     """The line's modem has not called in, at least not to this process."""
 
     code: ClassVar[str] = "no_modem"
+
+
+class StampNotBelievedError(NotAValueError):
+    """The meter gives a value a time that cannot be; its clock is wrong."""
+
+    code: ClassVar[str] = "stamp_not_believed"

@@ -27,6 +27,8 @@ from protocols.transport.exchange import Priority
 RECORDS_MAX: Final = 10
 """So many a meter keeps of each kind."""
 _COUNT_BYTES: Final = 3
+_TRIES: Final = 3
+"""Of a source in which something happens while it is read."""
 _BEGINNINGS: Final = ("start", "time", "after", "")
 _DETAILS: Final = ("operator", "before", "item")
 
@@ -83,22 +85,49 @@ async def _read_source(
     zone: tzinfo,
     out: ReadOut,
 ) -> Known | None:
-    """One source's news; None where the meter does not count such events."""
+    """One source's news; None where nothing new is known of it for certain.
+
+    Records are counted from the last one, anew in each request.  So the count is read again after
+    them: where something has happened meanwhile, one of them may have been passed over.
+    """
     count = await _count(master, device, source, out)
-    if count is None:
-        return None
+    for _ in range(_TRIES):
+        if count is None:
+            return None
+        events, is_open = await _read_news(master, device, source, before, count, zone, out)
+        if not events:
+            return Known(count, is_open)
+        seen, count = count, await _count(master, device, source, out)
+        if count == seen:
+            out.events += events
+            return Known(count, is_open)
+    out.events += events
+    return None  # as before: the next visit reads them again
+
+
+async def _read_news(
+    master: Master,
+    device: Device,
+    source: EventSource,
+    before: Known,
+    count: int,
+    zone: tzinfo,
+    out: ReadOut,
+) -> tuple[list[MeterEvent], bool]:
+    """The records since the last that is known, and whether the newest has not ended."""
     # After a clear of events the meter begins anew.
     news = count - before.count if count >= before.count else count
     wanted = min(news + before.is_open, RECORDS_MAX, count)
     is_open = before.is_open and count >= before.count and wanted == 0
+    events: list[MeterEvent] = []
     for nth in range(1, wanted + 1):
         event = await _read_record(master, device, source, nth, zone, out)
         if event is None:
             break
-        out.events.append(event)
+        events.append(event)
         if nth == 1:
             is_open = event.ended_at is None and _has_end(source)
-    return Known(count, is_open)
+    return events, is_open
 
 
 async def _count(master: Master, device: Device, source: EventSource, out: ReadOut) -> int | None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from headend.collection.gaps import Wanted
+from headend.collection.plan import What
+from headend.collection.visit import visit
 from headend.station import Station
 from headend.talk.clocks import read_clock_offset_s
 from headend.talk.happenings import Known, read_events
@@ -15,6 +19,7 @@ from headend.talk.quantities import event_sources
 from headend.talk.reading import ReadOut, read_device
 from headend.values import Quality, Source
 from protocols.dlt645.master import FreezeKind
+from protocols.transport.exchange import Priority
 from simulators.metering.smart_meter import Cover
 from simulators.street import Street, build_street
 from simulators.street_clock import HeldClock
@@ -65,6 +70,28 @@ async def test_a_month_is_at_the_moment_that_the_meters_calendar_gives(station: 
         assert {r.quantity: r.at for r in out.values} == dict.fromkeys(ENERGY, first_of_november)
         assert 0 < out.values[0].value < present.values[0].value
     assert outs[2].absent == ["monthly"]
+
+
+@on_a_loop
+async def test_a_stamp_of_a_wrong_year_is_not_believed(station: Station) -> None:
+    street, _ = street_beside(station, BusPlan(listen=LISTEN))
+    async with street:
+        (device,) = await asyncio.to_thread(register, station, street)
+        what, wanted = What(daily=ENERGY[:1]), Wanted(ENERGY[:1], daily=(1,))
+        for stamp in ("0000221126", "0000221135", "0000210108"):
+            odd = {(device.address, 0x05060001): bytes.fromhex(stamp)}
+            async with odd_wire(station, street, odd):
+                lines = Lines(station)
+                told = (await visit(lines, device, what, wanted, Priority.ROUTINE)).told
+                await lines.aclose()
+            sources = {reading.source for reading in told.values}
+            if stamp == "0000221126":  # hours ahead: drift
+                assert sources == {Source.REGISTER, Source.FREEZE}
+                assert not told.faults
+                continue
+            assert sources == {Source.REGISTER}
+            assert [fault.code for fault in told.faults.values()] == ["stamp_not_believed"]
+            assert "set it" in str(told.faults["daily"])
 
 
 class _PassingClock(HeldClock):
@@ -217,6 +244,61 @@ async def test_only_new_events_are_read_and_an_open_one_is_read_again(station: S
     assert end.began_at == spans[1].began_at
     assert changed == {"terminal_cover_open": Known(1, is_open=False)}
     assert all(json.loads(event.details) == {} for event in first.events)
+
+
+class _InterruptedClock(HeldClock):
+    """Something happens at the nth request."""
+
+    __slots__ = ("act", "left")
+
+    def __init__(self, start: datetime) -> None:
+        super().__init__(start)
+        self.left = 0
+        self.act: Callable[[], None] | None = None
+
+    def now(self) -> datetime:
+        self.left -= 1
+        if self.left == 0 and self.act is not None:
+            act, self.act = self.act, None
+            act()
+        return super().now()
+
+
+@on_a_loop
+async def test_an_event_that_happens_during_the_reading_costs_no_other(station: Station) -> None:
+    time = _InterruptedClock(station.now() - timedelta(days=1))
+    plan = StreetPlan(buses=(BusPlan(listen=LISTEN, phases=3, credit_kwh=5_000),))
+    street = build_street(plan, time)
+    (meter,) = street.meters.values()
+    began: list[datetime] = []
+
+    def happens() -> None:
+        for act in (meter.open_cover, meter.close_cover):
+            time.wait(60)
+            now = HeldClock.now(time)
+            meter.advance(now)
+            act(now, Cover.TERMINAL)
+        began.append(now - timedelta(seconds=60))
+
+    async with street:
+        (device,) = await asyncio.to_thread(register, station, street)
+        lines = Lines(station)
+        known: dict[str, Known] = {}
+        for request in range(1, 30):
+            began.clear()
+            for _ in range(3):
+                happens()
+            time.left, time.act = request, happens
+            events = []
+            for _ in range(3):
+                out, news = await read_events(lines, device, known)
+                assert not out.faults
+                known |= news
+                events += out.events
+            found = {event.began_at for event in events if event.kind == "terminal_cover_open"}
+            drift = timedelta(seconds=30)
+            assert all(any(abs(at - one) < drift for one in found) for at in began), request
+        await lines.aclose()
 
 
 @on_a_loop
