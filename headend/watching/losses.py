@@ -11,14 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, case, delete, func, select
+from sqlalchemy import Connection, and_, case, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from headend.registry.tables import places, service_points
 from headend.station import Station
+from headend.watching.calendar import midnight
 from headend.watching.days import LOSS_MARK, DayState
 from headend.watching.limits import limits_in_force
 from headend.watching.tables import loss_days, point_days, watch_marks
@@ -128,7 +130,8 @@ def compute_losses(station: Station) -> list[int]:
         day = int(mark.step.removeprefix(LOSS_MARK))
         with station.writing() as connection:
             plan_for_many_rows(connection)
-            _compute_day(connection, day, network, limits)
+            ends_at = midnight(station.zone, day + 1)
+            _compute_day(connection, day, ends_at, network, limits)
             connection.execute(
                 delete(watch_marks).where(
                     watch_marks.c.step == mark.step,
@@ -208,8 +211,10 @@ def loss_over(connection: Connection, first: int, last: int, limits: Limits) -> 
     return found
 
 
-def _compute_day(connection: Connection, day: int, network: _Network, limits: Limits) -> None:
-    own = _balances(connection, day)
+def _compute_day(
+    connection: Connection, day: int, ends_at: datetime, network: _Network, limits: Limits
+) -> None:
+    own = _balances(connection, day, ends_at)
     below = dict(own)
     for place in network.upwards:
         parent = network.parent[place]
@@ -246,8 +251,11 @@ def _compute_day(connection: Connection, day: int, network: _Network, limits: Li
         )
 
 
-def _balances(connection: Connection, day: int) -> dict[int, Balance]:
-    """What each place's own points measured on a day."""
+def _balances(connection: Connection, day: int, ends_at: datetime) -> dict[int, Balance]:
+    """What each place's own points measured on a day.
+
+    A supply point that was there and has no meter, nor a row of that day, is not known.
+    """
     parents = service_points.alias("parents")
     is_supply = service_points.c.role == "supply"
     # a customer behind another customer's meter is in that one's energy already
@@ -255,10 +263,11 @@ def _balances(connection: Connection, day: int) -> dict[int, Balance]:
         service_points.c.role == "customer",
         func.coalesce(parents.c.role, "") != "customer",
     )
-    known = point_days.c.state == DayState.KNOWN
+    has_row = point_days.c.point_id.is_not(None)
+    known = and_(has_row, point_days.c.state == DayState.KNOWN)
 
     def total(condition: Any, value: Any) -> Any:
-        return func.sum(case((condition, value), else_=0))
+        return func.coalesce(func.sum(case((condition, value), else_=0)), 0)
 
     chosen = (
         select(
@@ -267,19 +276,22 @@ def _balances(connection: Connection, day: int) -> dict[int, Balance]:
             total(is_supply, point_days.c.out_wh),
             total(is_sold, point_days.c.wh),
             total(is_sold, point_days.c.out_wh),
-            total(and_(is_sold, ~known), point_days.c.wh),
-            total(is_sold, 1),
+            total(and_(is_sold, has_row, ~known), point_days.c.wh),
+            total(and_(is_sold, has_row), 1),
             total(and_(is_sold, known), 1),
             total(is_supply, 1),
             total(and_(is_supply, known), 1),
         )
         .select_from(service_points)
-        .join(
+        .outerjoin(
             point_days,
             and_(point_days.c.point_id == service_points.c.point_id, point_days.c.day == day),
         )
         .outerjoin(parents, parents.c.point_id == service_points.c.parent_id)
-        .where(service_points.c.place_id.is_not(None))
+        .where(
+            service_points.c.place_id.is_not(None),
+            or_(has_row, and_(is_supply, service_points.c.added_at < ends_at)),
+        )
         .group_by(service_points.c.place_id)
     )
     found = {}

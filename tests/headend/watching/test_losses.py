@@ -217,6 +217,38 @@ def test_a_place_of_which_too_little_is_known_is_not_judged(station: Station) ->
     assert silent
 
 
+def test_a_place_with_a_supply_without_a_meter_is_not_judged(station: Station) -> None:
+    _, area, _ = _town(station)
+    for number in ("90", "91"):
+        supply, point = _meter(station, number, area, role="supply")
+        if number == "90":
+            freeze(station, supply, TODAY - 2, [0, 9_000, 18_000])
+        else:  # there is a point that feeds the area, but no meter yet
+            with station.writing() as connection:
+                connection.execute(
+                    update(installations)
+                    .where(installations.c.point_id == point)
+                    .values(until=installations.c.since)
+                )
+    customer, _ = _meter(station, "1", area)
+    freeze(station, customer, TODAY - 2, [0, 8_800, 17_600])
+    compute_days(station)
+    compute_losses(station)
+    assert _loss(station, area, TODAY - 1)[2:] == ("unsupplied", None)
+
+
+def test_a_supply_that_came_later_says_nothing_of_the_days_before(station: Station) -> None:
+    _, area, _ = _town(station)
+    supply, _ = _meter(station, "90", area, role="supply")
+    customer, _ = _meter(station, "1", area)
+    freeze(station, supply, TODAY - 1, [0, 9_000])
+    freeze(station, customer, TODAY - 1, [0, 8_800])
+    _meter(station, "91", area, role="supply", since=station.now())
+    compute_days(station)
+    compute_losses(station)
+    assert _loss(station, area, TODAY - 1)[2] == "good"
+
+
 def test_losses_follow_corrections_when_they_are_computed_again(station: Station) -> None:
     set_limit(station, "loss_days_back", 2)
     _, area, _ = _town(station)
