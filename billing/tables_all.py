@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import billing.accounts.tables
+import billing.bills.tables  # noqa: F401
+import billing.collecting.tables  # noqa: F401
 import billing.ledger.tables
+import billing.payments.tables  # noqa: F401
+import billing.prepaid.tables  # noqa: F401
 import billing.settlement.tables  # noqa: F401
 import headend.tables_all  # noqa: F401

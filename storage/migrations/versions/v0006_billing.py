@@ -5,7 +5,7 @@ Each subject makes its own tables, in a module of `storage.migrations.billing`.
 
 from __future__ import annotations
 
-from storage.migrations.billing import accounts, ledger, settlement
+from storage.migrations.billing import accounts, bills, collecting, ledger, payments, prepaid, settlement
 
 revision = "0006"
 down_revision = "0005"
@@ -15,5 +15,5 @@ depends_on = None
 
 def upgrade() -> None:
     """Make everything, what others refer to first."""
-    for subject in (accounts, ledger, settlement):
+    for subject in (accounts, ledger, settlement, payments, collecting, prepaid, bills):
         subject.make()
