@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import billing.accounts.tables
 import billing.bills.tables  # noqa: F401
-import billing.collecting.tables  # noqa: F401
+import billing.collecting.tables
 import billing.ledger.tables
+import billing.notices.tables  # noqa: F401
 import billing.payments.tables  # noqa: F401
 import billing.prepaid.tables  # noqa: F401
 import billing.settlement.tables  # noqa: F401

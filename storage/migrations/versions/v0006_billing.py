@@ -5,7 +5,16 @@ Each subject makes its own tables, in a module of `storage.migrations.billing`.
 
 from __future__ import annotations
 
-from storage.migrations.billing import accounts, bills, collecting, ledger, payments, prepaid, settlement
+from storage.migrations.billing import (
+    accounts,
+    bills,
+    collecting,
+    ledger,
+    notices,
+    payments,
+    prepaid,
+    settlement,
+)
 
 revision = "0006"
 down_revision = "0005"
@@ -15,5 +24,5 @@ depends_on = None
 
 def upgrade() -> None:
     """Make everything, what others refer to first."""
-    for subject in (accounts, ledger, settlement, payments, collecting, prepaid, bills):
+    for subject in (accounts, ledger, settlement, payments, collecting, prepaid, bills, notices):
         subject.make()
