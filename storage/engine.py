@@ -72,6 +72,7 @@ _GONE_AFTER_S: Final = 10
 CONNECTIONS_MAX: Final = 15
 """Of one process to PostgreSQL; made when they are needed."""
 _WRITE: Final = "meterhouse_write"
+_WAITS: Final = "meterhouse_sqlite_waits"
 _PUT_OFF: Final = "meterhouse_put_off"
 _TRANSACTION_REFUSED: Final = "25P02"
 _Act = Callable[[Connection], None]
@@ -179,14 +180,23 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     write = connection.get_execution_options().get(_WRITE)
-    if not write:
-        command(connection, _BEGIN_SQLITE[write])
-        return
-    command(connection, "PRAGMA busy_timeout=0")
-    try:
+    _let_sqlite_wait(connection, not write)
+    if write:
         _wait_for_turn(connection)
-    finally:
-        command(connection, f"PRAGMA busy_timeout={LOCK_WAIT_S * 1_000}")
+    else:
+        command(connection, _BEGIN_SQLITE[write])
+
+
+def _let_sqlite_wait(connection: Connection, waits: bool) -> None:
+    """Whether SQLite itself waits for locks.
+
+    It stays as it is until a transaction wants it otherwise: one sale after another sets
+    nothing.  A write transaction has its lock, and waits for no other.
+    """
+    info = connection.info
+    if info.get(_WAITS, True) is not waits:
+        command(connection, f"PRAGMA busy_timeout={LOCK_WAIT_S * 1_000 if waits else 0}")
+        info[_WAITS] = waits
 
 
 def _wait_for_turn(connection: Connection) -> None:

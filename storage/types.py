@@ -8,6 +8,7 @@ never use); on PostgreSQL the same columns are ``bigint``, ``text``, ``bytea`` a
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import TIMESTAMP, BigInteger, Integer, Text
@@ -31,25 +32,41 @@ class UtcTimestamp(TypeDecorator[datetime]):
         return dialect.type_descriptor(TIMESTAMP(timezone=True))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise TypeError(f"A stored time needs a zone; {value!r} has none.")
-        moment = value if value.tzinfo is UTC else value.astimezone(UTC)
-        return _sortable(moment) if dialect.name == "sqlite" else moment
+        if dialect.name == "sqlite":
+            return moment_text(value)
+        return None if value is None else _in_utc(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if dialect.name == "sqlite":
+            return text_moment(value)
         if value is None:
             return None
-        if dialect.name == "sqlite":
-            return datetime.fromisoformat(value)  # "Z" is UTC
         moment: datetime = value.astimezone(UTC)
         return moment
 
 
-def _sortable(moment: datetime) -> str:
+@lru_cache(maxsize=64)
+def moment_text(moment: datetime | None) -> str | None:
+    """A moment as SQLite keeps it; a sale writes the same one several times.
+
+    Raises:
+        TypeError: it has no zone.
+    """
+    if moment is None:
+        return None
     # not strftime, which writes the year 900 with three digits
-    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return _in_utc(moment).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def text_moment(text: str | None) -> datetime | None:
+    """A moment as SQLite kept it."""
+    return None if text is None else datetime.fromisoformat(text)  # "Z" is UTC
+
+
+def _in_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise TypeError(f"A stored time needs a zone; {moment!r} has none.")
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
 class WholeNumber(TypeDecorator[int]):

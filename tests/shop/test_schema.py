@@ -18,7 +18,7 @@ import billing.tables_all
 import storage.audit
 import storage.ledger
 import vending.shop.tables
-from storage.engine import open_engine, shown, writing
+from storage.engine import open_engine, reading, shown, writing
 from storage.schema import SCHEMA_VERSION, metadata
 from tests.shop.databases import PRICE, UTILITY, Databases, SqliteFiles
 from vending import Shop
@@ -79,6 +79,23 @@ def test_sqlite_commits_survive_a_power_cut(sqlite_files: SqliteFiles) -> None:
         "foreign_keys": 1,
         "busy_timeout": 30_000,
     }
+    engine.dispose()
+
+
+def test_who_reads_on_sqlite_waits_for_locks_though_a_sale_before_did_not(
+    sqlite_files: SqliteFiles,
+) -> None:
+    engine = open_engine(sqlite_files.shop())
+    asks = text("PRAGMA busy_timeout")
+    for _ in range(2):
+        with writing(engine) as connection:
+            assert connection.scalar(asks) == 0
+        with reading(engine) as connection:
+            assert connection.scalar(asks) == 30_000
+    with writing(engine) as connection:
+        connection.execute(text("SELECT 1"))
+    with engine.connect() as connection:
+        assert connection.scalar(asks) == 30_000
     engine.dispose()
 
 

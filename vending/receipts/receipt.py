@@ -6,9 +6,11 @@ rendered from it (`receipt_text`).  Times are UTC; the utility's zone is named b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -240,6 +242,8 @@ class Receipt:
 
 
 _NAMES: dict[type, tuple[str, ...]] = {}
+_READERS: dict[type, Callable[[Any], tuple[Any, ...]]] = {}
+"""What gives all fields of a part at once; of parts with more than one."""
 
 
 def part_for_json(value: Any) -> dict[str, Any]:
@@ -248,9 +252,14 @@ def part_for_json(value: Any) -> dict[str, Any]:
     Raises:
         TypeError: it is no part of a receipt.
     """
-    names = _NAMES.get(type(value)) or _names_of(value)
+    read = _READERS.get(type(value))
+    if read is not None:
+        return dict(zip(_NAMES[type(value)], read(value), strict=True))
+    names = _names_of(value)
     if names is None:
         raise TypeError(f"{type(value).__name__} is no part of a receipt")
+    if len(names) > 1:
+        _READERS[type(value)] = attrgetter(*names)
     return {name: getattr(value, name) for name in names}
 
 

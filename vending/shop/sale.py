@@ -147,7 +147,8 @@ def sell_credit(
         change = begin_key_change(connection, held, new_key, "due at a sale", security, now)
     meter = held if change is None else change.after
     content = TransferCredit(meter.resource.service, rnd, offer.tid, sold.units)
-    digits = security.make_token(content, meter.attributes())
+    attributes = meter.attributes()
+    digits = security.make_token(content, attributes)
     transaction_id = ledger.post(
         connection,
         kind="vend",
@@ -209,7 +210,7 @@ def sell_credit(
         payment=payment_part(utility, request.tender, offer),
         messages=tuple(text for text, _ in messages),
         message_reasons=tuple(reason for _, reason in messages),
-        test_marks=security.test_marks(meter.attributes()),
+        test_marks=security.test_marks(attributes),
         days_since_last=_days_between(utility, bought_before, now),
         shift_no=shift_id,
     )

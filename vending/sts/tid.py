@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from functools import cache
 from typing import Final, NewType
 
 from vending.sts.errors import InvalidValueError, KeyExpiredError, TidRangeError
@@ -36,17 +37,27 @@ class BaseDate(IntEnum):
     @property
     def start(self) -> datetime:
         """TID 0."""
-        return datetime(self.value, 1, 1, tzinfo=UTC)
+        return _begins(self)
 
     @property
     def last(self) -> datetime:
         """The last minute that this base date can name."""
-        return self.start + TID_MAX * _MINUTE
+        return _ends(self)
 
     @property
     def code(self) -> str:
         """The two digits that DKGA04 mixes into the key: ``93``, ``14`` or ``35``."""
         return f"{self.value % 100:02d}"
+
+
+@cache
+def _begins(base: BaseDate) -> datetime:
+    return datetime(base.value, 1, 1, tzinfo=UTC)
+
+
+@cache
+def _ends(base: BaseDate) -> datetime:
+    return _begins(base) + TID_MAX * _MINUTE
 
 
 def parse_base_date(year: int) -> BaseDate:
