@@ -3,7 +3,8 @@
 A sealed field is ``version (1 byte, 1) || key id (4) || nonce (12) || ciphertext and tag``.  What
 the field is (``contact.phone``) is authenticated with it, so that one field cannot be put in the
 place of another kind.  `digest` finds equal values without opening any: HMAC-SHA-256 under a key
-of its own.
+that is derived from the same one.  While there are several keys, what is kept may have been made
+under any of them: whoever looks for a digest looks for all of `digests`.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Seal:
             raise SealKeyError("A key for personal fields has 32 bytes; make one with openssl.")
         self._aead: Final = {_key_id(key): AESGCM(_derived(key, b"fields")) for key in keys}
         self._newest: Final = _key_id(keys[0])
-        self._digest_key: Final = _derived(keys[-1], b"digest")
+        self._digest_keys: Final = [_derived(key, b"digest") for key in keys]
 
     def seal(self, field: str, text: str) -> bytes:
         """A text for the database.
@@ -52,8 +53,11 @@ class Seal:
             text: any.
         """
         nonce = os.urandom(_NONCE_BYTES)
-        head = _VERSION + self._newest
-        return head + nonce + self._aead[self._newest].encrypt(nonce, text.encode(), _about(field))
+        return (
+            self.newest_head
+            + nonce
+            + self._aead[self._newest].encrypt(nonce, text.encode(), _about(field))
+        )
 
     def open(self, field: str, sealed: bytes) -> str:
         """The text again.
@@ -75,13 +79,31 @@ class Seal:
             ) from None
 
     def digest(self, field: str, text: str) -> bytes:
-        """32 bytes that equal texts of a field have in common; letters' case does not count."""
-        plain = unicodedata.normalize("NFKC", text).casefold().strip()
-        return hmac.digest(self._digest_key, _about(field) + b"\0" + plain.encode(), "sha256")
+        """32 bytes that equal texts of a field have in common, by the newest key.
+
+        Letters' case does not count, nor how many spaces there are between words.
+        """
+        return self.digests(field, text)[0]
+
+    def digests(self, field: str, text: str) -> list[bytes]:
+        """The digests of a text by all keys, the newest first: look for any of them."""
+        plain = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+        message = _about(field) + b"\0" + plain.encode()
+        return [hmac.digest(key, message, "sha256") for key in self._digest_keys]
 
     def is_newest(self, sealed: bytes) -> bool:
         """Whether a field is sealed under the newest key."""
-        return sealed[len(_VERSION) : len(_VERSION) + _ID_BYTES] == self._newest
+        return sealed.startswith(self.newest_head)
+
+    @property
+    def newest_head(self) -> bytes:
+        """How all fields begin that are sealed under the newest key."""
+        return _VERSION + self._newest
+
+    @property
+    def keys(self) -> int:
+        """How many keys there are."""
+        return len(self._aead)
 
     def __repr__(self) -> str:
         return f"Seal({len(self._aead)} keys)"

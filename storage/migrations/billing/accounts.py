@@ -27,6 +27,10 @@ def make() -> None:
     _make_agreements()
     _make_supplies()
     _make_contacts()
+    _make_applications()
+    _make_changes()
+    _make_closings()
+    _make_rules()
 
 
 def _sealed(name: str, *, null: bool = False, comment: str | None = None) -> sa.Column[bytes]:
@@ -45,12 +49,27 @@ def _make_customers() -> None:
         _sealed("identity_digest", null=True),
         text("language", null=True, comment="of bills and notices; none: the utility's"),
         time("added_at"),
+        time("checked_at", null=True),
+        reference("same_as", null=True, comment="known before"),
+        time("erased_at", null=True),
+        foreign(name, ["same_as"], "customers", to=["customer_id"]),
         check(name, "kind", "kind IN ('person', 'company')"),
         check(name, "identity", "(identity_sealed IS NULL) = (identity_digest IS NULL)"),
+        check(name, "erased", "erased_at IS NULL OR identity_sealed IS NULL"),
     )
     op.create_index("ix_customers_name_digest", name, ["name_digest"])
     op.create_index("ix_customers_identity_digest", name, ["identity_digest"])
+    op.create_index(
+        "uq_customers_identity",
+        name,
+        ["identity_digest"],
+        unique=True,
+        sqlite_where=sa.text("checked_at IS NOT NULL"),
+        postgresql_where=sa.text("checked_at IS NOT NULL"),
+    )
     triggers.no_delete(name, ["customer_id"])
+    triggers.frozen(name, ["customer_id", "added_at"])
+    triggers.set_once(name, ["same_as", "erased_at"])
 
 
 def _make_accounts() -> None:
@@ -59,6 +78,7 @@ def _make_accounts() -> None:
         name,
         *identity(name, "account_id"),
         text("number", comment="10 digits, the last checks"),
+        text("old_number", null=True, comment="in the system before this one"),
         reference("customer_id"),
         text("class"),
         text("mode"),
@@ -67,6 +87,7 @@ def _make_accounts() -> None:
         time("closed_at", null=True),
         foreign(name, ["customer_id"], "customers"),
         unique(name, "number"),
+        unique(name, "old_number"),
         check(name, "number", "length(number) = 10"),
         check(name, "class", "class IN ('residential', 'commercial', 'industrial', 'public')"),
         check(name, "mode", "mode IN ('prepaid', 'postpaid')"),
@@ -78,8 +99,40 @@ def _make_accounts() -> None:
         check(name, "closed", "(closed_at IS NOT NULL) = (state IN ('closed', 'rejected'))"),
     )
     op.create_index("ix_customer_accounts_customer_id", name, ["customer_id"])
-    triggers.no_delete(name, ["account_id"], ["number"])
-    triggers.frozen(name, ["account_id", "number", "opened_at"])
+    op.create_index("ix_customer_accounts_state", name, ["state", "account_id"])
+    triggers.no_delete(name, ["account_id"], ["number"], ["old_number"])
+    triggers.frozen(name, ["account_id", "number", "old_number", "opened_at"])
+    triggers.set_once(name, ["closed_at"])
+    triggers.updated_only_if(
+        name,
+        "(NEW.state = OLD.state "
+        "OR (OLD.state = 'applied' AND NEW.state IN ('checked', 'rejected')) "
+        "OR (OLD.state = 'checked' AND NEW.state IN ('active', 'rejected')) "
+        "OR (OLD.state = 'active' AND NEW.state = 'closing') "
+        "OR (OLD.state = 'closing' AND NEW.state IN ('active', 'closed'))) "
+        "AND (NEW.customer_id = OLD.customer_id OR OLD.state = 'applied')",
+        "neither the state nor the customer can change so",
+    )
+    ended = "NEW.state IN ('closed', 'rejected') AND OLD.state <> NEW.state"
+    triggers.guarded(
+        name,
+        "update",
+        "NOT EXISTS (SELECT 1 FROM supplies s WHERE s.account_id = NEW.account_id "
+        "AND s.until IS NULL)",
+        "a supply is still on it",
+        name="customer_accounts_supplied",
+        only=ended,
+    )
+    triggers.guarded(
+        name,
+        "update",
+        "NOT EXISTS (SELECT 1 FROM account_entries e WHERE e.account_id = NEW.account_id "
+        "AND e.balance_minor <> 0 AND NOT EXISTS (SELECT 1 FROM account_entries l "
+        "WHERE l.account_id = e.account_id AND l.purse = e.purse AND l.seq > e.seq))",
+        "there is still money on it",
+        name="customer_accounts_empty",
+        only=ended,
+    )
 
 
 def _make_agreements() -> None:
@@ -113,6 +166,13 @@ def _make_agreements() -> None:
         check(name, "deposit", "deposit_minor >= 0"),
     )
     triggers.immutable(name, ["agreement_id"], ["account_id", "version"])
+    triggers.inserted_only_if(
+        name,
+        "NEW.version = 1 OR EXISTS (SELECT 1 FROM agreements a "
+        "WHERE a.account_id = NEW.account_id AND a.version = NEW.version - 1 "
+        "AND a.since <= NEW.since)",
+        "a version follows the one before it",
+    )
 
 
 def _make_supplies() -> None:
@@ -171,6 +231,7 @@ def _make_contacts() -> None:
         _sealed("name_sealed", comment="contact.name"),
         _sealed("email_sealed", null=True, comment="contact.email"),
         _sealed("phone_sealed", null=True, comment="contact.phone"),
+        _sealed("phone_digest", null=True),
         _sealed("wechat_sealed", null=True, comment="contact.wechat"),
         _sealed("post_sealed", null=True, comment="contact.post: address for letters"),
         text("language", null=True),
@@ -184,4 +245,198 @@ def _make_contacts() -> None:
         check(name, "span", "until IS NULL OR until >= since"),
     )
     op.create_index("ix_contacts_account_id", name, ["account_id"])
+    op.create_index("ix_contacts_phone_digest", name, ["phone_digest"])
     triggers.no_delete(name, ["contact_id"])
+    triggers.frozen(name, ["contact_id", "account_id", "role", "since"])
+    triggers.set_once(name, ["until"])
+
+
+def _make_applications() -> None:
+    name = "applications"
+    table(
+        name,
+        reference("account_id"),
+        text("channel", comment="how it came: counter, web, ..."),
+        reference("point_id", null=True),
+        text("tariff", null=True),
+        _sealed("address_sealed", null=True, comment="application.address"),
+        time("applied_at"),
+        text("applied_by"),
+        text("decision", null=True),
+        text("reason", null=True, comment="of a rejection; no personal data"),
+        time("decided_at", null=True),
+        text("decided_by", null=True),
+        text("waits", null=True, comment="why an active account has no supply yet"),
+        primary(name, "account_id"),
+        foreign(name, ["account_id"], "customer_accounts"),
+        foreign(name, ["point_id"], "service_points"),
+        check(name, "channel", "length(channel) > 0"),
+        check(name, "decision", "decision IN ('checked', 'rejected')"),
+        check(name, "reason", "decision <> 'rejected' OR reason IS NOT NULL"),
+        check(
+            name,
+            "decided",
+            "(decision IS NULL) = (decided_at IS NULL) "
+            "AND (decided_at IS NULL) = (decided_by IS NULL)",
+        ),
+    )
+    triggers.no_delete(name, ["account_id"])
+    triggers.frozen(name, ["account_id", "channel", "applied_at", "applied_by"])
+
+
+def _make_changes() -> None:
+    name = "account_changes"
+    table(
+        name,
+        *identity(name, "change_id"),
+        reference("account_id"),
+        text("kind"),
+        reference("supply_id", null=True),
+        reference("contact_id", null=True),
+        text("new_value", null=True, comment="canonical JSON; of what is not personal"),
+        _sealed("new_sealed", null=True, comment="change.new: canonical JSON"),
+        text("old_value", null=True, comment="at the time of the change"),
+        _sealed("old_sealed", null=True, comment="change.old"),
+        text("reason", comment="no personal data"),
+        text("consent", null=True, comment="how the customer has said so"),
+        time("from_at"),
+        text("state"),
+        text("asked_by"),
+        time("asked_at"),
+        text("approved_by", null=True),
+        time("approved_at", null=True),
+        text("ended_by", null=True, comment="who refused it or took it back"),
+        time("ended_at", null=True),
+        text("words", null=True, comment="why it was refused or could not be applied"),
+        foreign(name, ["account_id"], "customer_accounts"),
+        foreign(name, ["supply_id"], "supplies"),
+        foreign(name, ["contact_id"], "contacts"),
+        check(
+            name,
+            "kind",
+            "kind IN ('name', 'identity', 'language', 'class', 'contact_add', 'contact_change', "
+            "'contact_end', 'address', 'terms', 'mode', 'tariff')",
+        ),
+        check(
+            name,
+            "state",
+            "state IN ('asked', 'approved', 'applied', 'refused', 'withdrawn', 'failed')",
+        ),
+        check(name, "new", "new_value IS NULL OR new_sealed IS NULL"),
+        check(name, "reason", "length(reason) > 0"),
+        check(name, "never_forced", "kind <> 'mode' OR length(consent) > 0"),
+        check(name, "two_persons", "approved_by <> asked_by"),
+        check(
+            name,
+            "approved",
+            "state NOT IN ('approved', 'applied', 'failed') "
+            "OR (approved_by IS NOT NULL AND approved_at IS NOT NULL)",
+        ),
+        check(name, "ended", "(state IN ('asked', 'approved')) = (ended_at IS NULL)"),
+    )
+    op.create_index("ix_account_changes_account_id", name, ["account_id", "change_id"])
+    op.create_index(
+        "ix_account_changes_waiting",
+        name,
+        ["state", "from_at"],
+        sqlite_where=sa.text("ended_at IS NULL"),
+        postgresql_where=sa.text("ended_at IS NULL"),
+    )
+    triggers.no_delete(name, ["change_id"])
+    triggers.frozen(
+        name,
+        [
+            "change_id", "account_id", "kind", "supply_id", "new_value", "reason", "consent",
+            "from_at", "asked_by", "asked_at",
+        ],
+    )  # fmt: skip
+    triggers.set_once(name, ["old_value", "approved_by", "approved_at", "ended_by", "ended_at"])
+    triggers.updated_only_if(
+        name,
+        "NEW.state = OLD.state "
+        "OR (OLD.state = 'asked' AND NEW.state IN ('approved', 'refused', 'withdrawn')) "
+        "OR (OLD.state = 'approved' AND NEW.state IN ('applied', 'failed', 'withdrawn'))",
+        "this state does not follow",
+    )
+
+
+def _make_closings() -> None:
+    name = "closings"
+    table(
+        name,
+        *identity(name, "closing_id"),
+        reference("account_id"),
+        text("reason", comment="no personal data"),
+        time("ends_at"),
+        text("refund_channel"),
+        text("state"),
+        text("waits", null=True, comment="for what, in words"),
+        text("asked_by"),
+        time("asked_at"),
+        time("settled_at", null=True),
+        reference("refund_id", null=True, comment="of the room of payments"),
+        number("refund_minor", null=True),
+        time("refund_due_at", null=True),
+        time("refunded_at", null=True),
+        time("ended_at", null=True),
+        text("ended_by", null=True),
+        foreign(name, ["account_id"], "customer_accounts"),
+        check(
+            name,
+            "state",
+            "state IN ('asked', 'settling', 'owing', 'refunding', 'closed', 'withdrawn')",
+        ),
+        check(name, "reason", "length(reason) > 0"),
+        check(name, "ended", "(state IN ('closed', 'withdrawn')) = (ended_at IS NOT NULL)"),
+        check(
+            name,
+            "settled",
+            "state IN ('asked', 'settling', 'withdrawn') OR settled_at IS NOT NULL",
+        ),
+        check(
+            name,
+            "refund",
+            "(refund_id IS NULL) = (refund_due_at IS NULL) "
+            "AND (refund_id IS NULL) = (refund_minor IS NULL)",
+        ),
+        check(name, "refund_minor", "refund_minor > 0"),
+        check(
+            name, "refunded", "state <> 'closed' OR refund_id IS NULL OR refunded_at IS NOT NULL"
+        ),
+    )
+    op.create_index("ix_closings_state", name, ["state", "ends_at"])
+    op.create_index(
+        "uq_closings_account",
+        name,
+        ["account_id"],
+        unique=True,
+        sqlite_where=sa.text("state <> 'withdrawn'"),
+        postgresql_where=sa.text("state <> 'withdrawn'"),
+    )
+    triggers.no_delete(name, ["closing_id"])
+    triggers.frozen(name, ["closing_id", "account_id", "reason", "ends_at", "asked_by", "asked_at"])
+    triggers.set_once(name, ["settled_at", "refunded_at", "ended_at", "ended_by"])
+    triggers.updated_only_if(
+        name,
+        "NEW.state = OLD.state "
+        "OR (OLD.state = 'asked' AND NEW.state IN ('settling', 'withdrawn')) "
+        "OR (OLD.state = 'settling' AND NEW.state IN ('owing', 'refunding', 'closed')) "
+        "OR (OLD.state = 'owing' AND NEW.state IN ('refunding', 'closed')) "
+        "OR (OLD.state = 'refunding' AND NEW.state IN ('owing', 'closed'))",
+        "this state does not follow",
+    )
+
+
+def _make_rules() -> None:
+    name = "account_rules"
+    table(
+        name,
+        *identity(name, "rules_id"),
+        number("refund_days", comment="from final settlement to refund"),
+        number("keep_years", comment="personal fields, after the end"),
+        time("set_at"),
+        text("set_by"),
+        check(name, "refund_days", "refund_days BETWEEN 1 AND 366"),
+        check(name, "keep_years", "keep_years BETWEEN 1 AND 100"),
+    )
+    triggers.immutable(name, ["rules_id"])
