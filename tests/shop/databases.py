@@ -85,7 +85,8 @@ class PostgresqlDatabases:
 
     def shop(self) -> str:
         """The URL of a new shop."""
-        return self._create(f" TEMPLATE {self._template}")
+        # its files are copied, instead of each of their pages being logged: a tenth of the time
+        return self._create(f" TEMPLATE {self._template} STRATEGY file_copy")
 
     def discard(self, url: str) -> None:
         """Remove it, whoever is still connected."""
