@@ -10,4 +10,5 @@ import billing.notices.tables  # noqa: F401
 import billing.payments.tables  # noqa: F401
 import billing.prepaid.tables  # noqa: F401
 import billing.settlement.tables  # noqa: F401
+import billing.tariffs.tables  # noqa: F401
 import headend.tables_all  # noqa: F401

@@ -28,6 +28,16 @@ class LineKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class MonthBefore:
+    """What earlier settlements of the month have charged, for the month's power factor."""
+
+    active_wh: int
+    reactive_varh: int
+    charges: Mapping[LineKind, Decimal]
+    """Exact amounts of their lines by kind, added up; minor units."""
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What a supply used in a span that lies within one tariff version."""
 
@@ -44,6 +54,24 @@ class Usage:
     """Total energy used before ``since`` in the same block period: ``month``, ``year``."""
     carried: Decimal = Decimal(0)
     """The fraction of a minor unit that the last settlement left."""
+    tax_carried: Decimal = Decimal(0)
+    """The same of the tax alone: `Priced.tax_carried` of the last settlement."""
+    supply_since: datetime | None = None
+    """When the supply began, if that was in the month or year of the steps; else it makes no
+    difference."""
+    supply_ends: bool = False
+    """Whether the supply ends with ``until``: its last settlement, which cuts the steps."""
+    version_ends: bool = False
+    """Whether the tariff's version ends with ``until`` (`VersionSpan.ends`)."""
+    capacity: int | None = None
+    """Contracted: W, or VA where the tariff counts kVA."""
+    demand_before_w: int | None = None
+    """The highest of the month before ``since``; needed where the month is settled in parts."""
+    month_before: MonthBefore | None = None
+    """What was settled of the month before ``since``, where the tariff has a power factor and the
+    month is settled in parts; needed by the settlement that ends the month or the supply."""
+    customer_class: str = ""
+    """Of the account, where the tariff gives free units to some classes only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +108,5 @@ class Priced:
     """The part of it that is tax."""
     carried: Decimal
     """The fraction of a minor unit that is left: more than -1, less than 1."""
+    tax_carried: Decimal = Decimal(0)
+    """The same of the tax alone."""

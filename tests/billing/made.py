@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection, func, insert, select
 
@@ -15,6 +15,9 @@ from billing.accounts.tables import (
     supply_tariffs,
 )
 from billing.office import Office
+from billing.person import Person
+from billing.tariffs.store import add_version, approve_version
+from billing.tariffs.version import TariffVersion
 from headend.registry.tables import end_devices, installations, links, service_points
 
 
@@ -148,3 +151,11 @@ def make_supply(
         )
     )
     return supply_id, device_id
+
+
+def make_rate(connection: Connection, office: Office, document: str, since: date) -> TariffVersion:
+    """An approved version of a tariff, from the start of a day on (docs/rates.md)."""
+    version = add_version(connection, office.acting(Person("proposer")), document, since=since)
+    approver = office.acting(Person("approver"))
+    approve_version(connection, approver, version.code, version.version)
+    return version

@@ -14,6 +14,7 @@ from storage.migrations.billing import (
     payments,
     prepaid,
     settlement,
+    tariffs,
 )
 
 revision = "0006"
@@ -26,3 +27,4 @@ def upgrade() -> None:
     """Make everything, what others refer to first."""
     for subject in (accounts, ledger, settlement, payments, collecting, prepaid, bills, notices):
         subject.make()
+    tariffs.make()

@@ -1,0 +1,1 @@
+"""The parts of a tariff, each with the lines that it makes of a usage."""
