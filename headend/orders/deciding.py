@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from headend.faults import EntryError
 from headend.orders.aftermath import follow_up
-from headend.orders.faults import OrderStateError
+from headend.orders.faults import OrderStateError, SecondPersonError
 from headend.orders.moves import find_order, move
 from headend.orders.placing import record
 from headend.orders.values import Order, OrderState
@@ -30,6 +30,7 @@ def decide(station: Station, order_id: int, state: OrderState, *, why: str) -> O
     Raises:
         OrderStateError: its outcome is known, or it was not sent.
         EntryError: another state, or no reason.
+        SecondPersonError: who says so ordered it, or has no name.
         NotAllowedError: the person may not approve.
     """
     station.require(Right.APPROVE)
@@ -41,6 +42,11 @@ def decide(station: Station, order_id: int, state: OrderState, *, why: str) -> O
         order = find_order(connection, order_id, lock=True)
         if order.state is not OrderState.UNKNOWN:
             raise OrderStateError(f"Order {order_id} is {order.state.value}, not unknown.")
+        if station.person.name in ("", order.ordered_by):
+            raise SecondPersonError(
+                f"{order.ordered_by or 'Nobody'} ordered {order_id}: somebody else says what "
+                "came of it."
+            )
         words = f"{station.person.name or 'Somebody'} says so: {why.strip()}"
         move(connection, station, order, state, "decided", words, tries=order.tries + 1)
         follow_up(connection, order, state, words, station.now())

@@ -12,12 +12,12 @@ from sqlalchemy import Connection, select, update
 from commands.order.wiring import ShopTokens, deliver_new_tokens
 from headend.faults import StoreRefusedError
 from headend.orders.deciding import decide
-from headend.orders.faults import OrderStateError
+from headend.orders.faults import OrderStateError, SecondPersonError
 from headend.orders.job import Carrier
 from headend.orders.tables import orders
 from headend.orders.tokens import TokenToDeliver, deliver_token
 from headend.orders.values import Order, OrderKind, OrderState
-from headend.person import SERVICE
+from headend.person import SERVICE, Person
 from headend.station import Station
 from headend.talk.device import load_device
 from headend.talk.ordering import OrderOutcome
@@ -148,6 +148,13 @@ def test_another_tokens_report_does_not_show_that_a_token_did_not_arrive(
             await sell(shop, scene, "m2", 20_000)
             _, second = await deliver(scene)
             assert second.state is OrderState.QUEUED
+            with pytest.raises(SecondPersonError):
+                decide(
+                    replace(station, person=Person(first.ordered_by)),
+                    first.order_id,
+                    OrderState.DONE,
+                    why="I say so.",
+                )
             decided = await asyncio.to_thread(
                 lambda: decide(
                     scene.as_(BORIS), first.order_id, OrderState.DONE, why="Its credit shows it."
