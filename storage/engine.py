@@ -283,6 +283,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
             yield connection
             for act in connection.get_execution_options()[_PUT_OFF]:
                 act(connection)
+            _require_begun(connection)
         except BaseException:
             transaction.rollback()
             raise
@@ -296,6 +297,22 @@ def writing(engine: Engine) -> Iterator[Connection]:
             raise CommitUnknownError(
                 "The database did not confirm the commit: it may have happened or not."
             ) from fault
+
+
+def _require_begun(connection: Connection) -> None:
+    """SQLite undoes a whole transaction when the disk is full, whoever swallows the fault.
+
+    To commit nothing would succeed.
+
+    Raises:
+        DatabaseUnavailableError: it has been undone.
+    """
+    driver: Any = connection.connection.dbapi_connection
+    if connection.dialect.name == "sqlite" and not driver.in_transaction:
+        raise DatabaseUnavailableError(
+            "The database has undone this by itself, as it does when the disk is full; nothing "
+            "was written. Make room."
+        )
 
 
 def _is_refused(connection: Connection, fault: DBAPIError) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
+from sqlalchemy.exc import OperationalError
 
 import billing.tables_all
 import storage.audit
+import storage.errors
 import storage.ledger
 import vending.shop.tables
 from storage.engine import open_engine, reading, shown, writing
@@ -96,6 +99,28 @@ def test_who_reads_on_sqlite_waits_for_locks_though_a_sale_before_did_not(
         connection.execute(text("SELECT 1"))
     with engine.connect() as connection:
         assert connection.scalar(asks) == 30_000
+    engine.dispose()
+
+
+def test_what_a_full_disk_has_undone_is_not_told_as_committed(sqlite_files: SqliteFiles) -> None:
+    engine = open_engine(sqlite_files.shop())
+    with writing(engine) as connection:
+        connection.execute(text("CREATE TABLE heap (text TEXT)"))
+    with engine.connect() as connection:
+        pages = connection.scalar(text("PRAGMA page_count"))
+
+    def fill() -> None:
+        with writing(engine) as connection:
+            connection.execute(text(f"PRAGMA max_page_count = {pages + 1}"))
+            with suppress(OperationalError):
+                connection.execute(
+                    text("INSERT INTO heap VALUES (:text)"), {"text": "x" * 1_000_000}
+                )
+
+    with pytest.raises(storage.errors.DatabaseUnavailableError, match="disk is full"):
+        fill()
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM heap")) == 0
     engine.dispose()
 
 
