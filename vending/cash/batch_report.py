@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from vending.cash.batches import Batch
 from vending.cash.cash_tables import batch_differences, batch_members, batches, deposit_slips
+from vending.cash.office_moves import moves_of_shift
 from vending.cash.reckoning import Reckoned, stored_counts, takings, total
 from vending.cash.tables import vendors
 from vending.shop.settings import Utility
@@ -29,12 +30,14 @@ def shift_report(
     closed_by: str,
 ) -> dict[str, Any]:
     """What a shift took, what was counted, and how they differ."""
+    office = moves_of_shift(connection, shift.batch_id)
     return {
         **_head(connection, utility, shift, closed_at, closed_by),
         "terminal": shift.terminal,
         "counted_at": _moment(shift.counted_at),
         "float_minor": shift.float_minor,
         "receipts": receipts_of_shift(connection, shift.batch_id),
+        **({"accounts": office} if office else {}),
         "tenders": [
             {
                 "tender": each.tender,

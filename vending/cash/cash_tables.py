@@ -13,6 +13,8 @@
 `batch_differences`  expected, counted, why they differ; immutable
 `deposit_slips`      money on its way to the bank, each with its ledger entry; immutable
 `batch_copies`       numbered copies of closed reports; immutable
+`drawer_moves`       money of customers' accounts that went through a drawer, each with its
+                     ledger entry and, where there was one, its open shift; immutable
 ===================  ================================================================
 
 A receipt names the shift that it was made in; it can do so only while that shift is open, and
@@ -207,4 +209,24 @@ batch_copies: Final = table(
     Column("operator", Text, nullable=False),
     PrimaryKeyConstraint("batch_id", "copy_no"),
     CheckConstraint("copy_no > 0", name="copy_no"),
+)
+
+drawer_moves: Final = table(
+    "drawer_moves",
+    Column(
+        "transaction_id",
+        Identifier,
+        ForeignKey(ledger_transactions.c.transaction_id),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("shift_id", Identifier, ForeignKey(batches.c.batch_id)),
+    Column("operator", Text, nullable=False),
+    Column("terminal", Text, nullable=False),
+    Column("tender", Text, nullable=False),
+    Column("subject", Text, nullable=False, comment="what it is for: 'payment 12'"),
+    CheckConstraint("tender IN ('cash', 'card')", name="tender"),
+    CheckConstraint("length(subject) > 0", name="subject"),
+    Index("ix_drawer_moves_shift_id", "shift_id"),
+    Index("ix_drawer_moves_subject", "subject"),
 )

@@ -18,6 +18,7 @@ KINDS: Final = (
     "bank.settled",
     "vendor.top_up",
     "vendor.commission",
+    "drawer.office",
 )
 """The ledger transactions of this subject that touch a tender's account."""
 

@@ -1,9 +1,9 @@
 """What a drawer should hold, from the ledger, and what was counted in it.
 
-Expected = the float + everything that the receipts of the shift moved into and out of the
-tender's account.  It is taken from the ledger, not from the receipts, so that a count is held
-against the books themselves.  A vendor's drawer is not in the house's ledger: there the receipts
-themselves are added up.
+Expected = the float + everything that the receipts of the shift, and payments to customers'
+accounts in it (`office_moves`), moved into and out of the tender's account.  It is taken from the
+ledger, not from the receipts, so that a count is held against the books themselves.  A vendor's
+drawer is not in the house's ledger: there the receipts themselves are added up.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, union_all
 
 from storage.ledger import transfers
 from vending.cash.accounts import TENDER_PREFIX
-from vending.cash.cash_tables import batch_counts, batches, count_pieces
+from vending.cash.cash_tables import batch_counts, batches, count_pieces, drawer_moves
 from vending.cash.faults import CountError
 from vending.shop.books import Tender
 from vending.shop.money import Currency
@@ -33,7 +33,13 @@ _SIDES: Final = union_all(
         .join(receipts, receipts.c.transaction_id == transfers.c.transaction_id)
         .where(receipts.c.shift_id == bindparam("in_shift"), account.startswith(TENDER_PREFIX))
         for account, sign in ((transfers.c.debit_account, 1), (transfers.c.credit_account, -1))
-    )
+    ),
+    *(
+        select(account.label("account"), (transfers.c.amount_minor * sign).label("moved"))
+        .join(drawer_moves, drawer_moves.c.transaction_id == transfers.c.transaction_id)
+        .where(drawer_moves.c.shift_id == bindparam("in_shift"), account.startswith(TENDER_PREFIX))
+        for account, sign in ((transfers.c.debit_account, 1), (transfers.c.credit_account, -1))
+    ),
 ).subquery()
 _TAKINGS: Final = select(_SIDES.c.account, func.sum(_SIDES.c.moved)).group_by(_SIDES.c.account)
 
@@ -91,7 +97,7 @@ class Reckoned:
     tender: str
     float_minor: int
     taken_minor: int
-    """By the receipts of the shift, less what was paid out."""
+    """By the receipts of the shift and for accounts, less what was paid out."""
     counted_minor: int
 
     @property
