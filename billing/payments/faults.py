@@ -35,3 +35,33 @@ class ChannelClosedError(BillingError):
     """The channel takes no payments."""
 
     code: ClassVar[str] = "channel_closed"
+
+
+class UnknownRefundError(BillingError):
+    """There is no refund or correction of this number."""
+
+    code: ClassVar[str] = "unknown_refund"
+
+
+class RefundStateError(BillingError):
+    """The refund is not in the state that this act needs."""
+
+    code: ClassVar[str] = "refund_state"
+
+
+class RefundTooMuchError(BillingError):
+    """More than the account holds cannot be paid out."""
+
+    code: ClassVar[str] = "refund_too_much"
+
+
+class SecondPersonError(BillingError):
+    """Who has asked for this cannot approve it, too."""
+
+    code: ClassVar[str] = "payment_second_person"
+
+
+class CashDoesNotBounceError(BillingError):
+    """Cash that was counted into a drawer is in the house: it can be moved or refunded."""
+
+    code: ClassVar[str] = "cash_does_not_bounce"

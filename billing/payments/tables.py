@@ -5,6 +5,9 @@
 `payments`           one row for each (channel, reference): what was paid, and where it
                      stands now; what was paid never changes, none is deleted
 `payment_acts`       what became of a payment, act by act; append-only
+`payment_undos`      payments that bounced or were another's: asked by one, decided by another
+`refunds`            money that goes back, and corrections of accounts: asked by one person,
+                     approved by another, paid out by a day
 ===================  =================================================================
 """
 
@@ -103,4 +106,112 @@ payment_acts: Final = table(
         "act IN ('posted', 'suspended', 'assigned', 'moved', 'undone', 'returned')", name="act"
     ),
     clustered=True,
+)
+
+payment_undos: Final = table(
+    "payment_undos",
+    Column("undo_id", Identifier, primary_key=True),
+    Column("payment_id", Identifier, ForeignKey(payments.c.payment_id), nullable=False),
+    Column("why", Text, nullable=False),
+    Column(
+        "to_account_id",
+        Identifier,
+        ForeignKey(customer_accounts.c.account_id),
+        comment="of a payment that was another's; none: into suspense",
+    ),
+    Column("reason", Text, nullable=False),
+    Column("asked_at", UtcTimestamp, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("decided_at", UtcTimestamp),
+    Column("approved_by", Text, comment="who decided"),
+    CheckConstraint("why IN ('bounced', 'another')", name="why"),
+    CheckConstraint("why = 'another' OR to_account_id IS NULL", name="to_account_id"),
+    CheckConstraint("length(trim(reason)) > 0", name="reason"),
+    CheckConstraint("state IN ('asked', 'done', 'refused')", name="state"),
+    CheckConstraint(
+        "(state = 'asked') = (decided_at IS NULL) AND (state = 'asked') = (approved_by IS NULL)",
+        name="decided",
+    ),
+    CheckConstraint("state <> 'done' OR approved_by <> asked_by", name="two"),
+    Index(
+        "uq_payment_undos_asked",
+        "payment_id",
+        unique=True,
+        sqlite_where=text("state = 'asked'"),
+        postgresql_where=text("state = 'asked'"),
+    ),
+)
+
+refunds: Final = table(
+    "refunds",
+    Column("refund_id", Identifier, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("account_id", Identifier, ForeignKey(customer_accounts.c.account_id)),
+    Column(
+        "payment_id",
+        Identifier,
+        ForeignKey(payments.c.payment_id),
+        comment="of money that is sent back from suspense",
+    ),
+    Column("amount_minor", WholeNumber, nullable=False, comment="correction: may be below zero"),
+    Column(
+        "channel",
+        Text,
+        ForeignKey(payment_channels.c.channel),
+        comment="by which it is paid out",
+    ),
+    Column("cause", Text, nullable=False, comment="counted by month"),
+    Column("reason", Text, nullable=False),
+    Column("asked_at", UtcTimestamp, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("due_at", UtcTimestamp, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("entered_at", UtcTimestamp),
+    Column("decided_at", UtcTimestamp),
+    Column("approved_by", Text, comment="who decided"),
+    Column("paid_at", UtcTimestamp),
+    Column("paid_by", Text),
+    Column("paid_reference", Text, comment="of the channel that paid it out"),
+    UniqueConstraint("channel", "paid_reference"),
+    UniqueConstraint("payment_id"),
+    CheckConstraint("kind IN ('payout', 'correction')", name="kind"),
+    CheckConstraint(
+        "amount_minor <> 0 AND (kind = 'correction' OR amount_minor > 0)", name="amount_minor"
+    ),
+    CheckConstraint("(kind = 'payout') = (channel IS NOT NULL)", name="channel"),
+    CheckConstraint("(account_id IS NULL) = (payment_id IS NOT NULL)", name="of"),
+    CheckConstraint("payment_id IS NULL OR kind = 'payout'", name="payment_id"),
+    CheckConstraint(
+        "cause IN ('wrong_reading', 'wrong_tariff', 'paid_twice', 'wrong_account', 'closing', "
+        "'goodwill', 'other')",
+        name="cause",
+    ),
+    CheckConstraint("length(trim(reason)) > 0", name="reason"),
+    CheckConstraint(
+        "state IN ('asked', 'approved', 'refused', 'paid', 'failed', 'done')", name="state"
+    ),
+    CheckConstraint(
+        "(state = 'asked') = (decided_at IS NULL) AND (state = 'asked') = (approved_by IS NULL)",
+        name="decided",
+    ),
+    CheckConstraint("state IN ('asked', 'refused') OR approved_by <> asked_by", name="two"),
+    CheckConstraint(
+        "state NOT IN ('approved', 'paid', 'failed', 'done') OR entered_at IS NOT NULL",
+        name="entered",
+    ),
+    CheckConstraint(
+        "(state = 'paid') = (paid_at IS NOT NULL) AND (state = 'paid') = (paid_by IS NOT NULL) "
+        "AND (state = 'paid') = (paid_reference IS NOT NULL)",
+        name="paid",
+    ),
+    CheckConstraint("state <> 'done' OR kind = 'correction'", name="done"),
+    Index("ix_refunds_account_id", "account_id"),
+    Index("ix_refunds_asked_at", "asked_at"),
+    Index(
+        "ix_refunds_waiting",
+        "due_at",
+        sqlite_where=text("state IN ('asked', 'approved')"),
+        postgresql_where=text("state IN ('asked', 'approved')"),
+    ),
 )

@@ -24,6 +24,9 @@ def make() -> None:
     """Make the tables."""
     _make_channels()
     _make_payments()
+    _make_undos()
+    _make_refunds()
+    _make_drawer_moves()
 
 
 def _make_channels() -> None:
@@ -151,3 +154,187 @@ def _make_payments() -> None:
         clustered=True,
     )
     triggers.immutable(name, ["payment_id", "seq"])
+
+
+def _make_undos() -> None:
+    name = "payment_undos"
+    table(
+        name,
+        *identity(name, "undo_id"),
+        reference("payment_id"),
+        text("why"),
+        reference(
+            "to_account_id",
+            null=True,
+            comment="of a payment that was another's; none: into suspense",
+        ),
+        text("reason"),
+        time("asked_at"),
+        text("asked_by"),
+        text("state"),
+        time("decided_at", null=True),
+        text("approved_by", null=True, comment="who decided"),
+        foreign(name, ["payment_id"], "payments"),
+        foreign(name, ["to_account_id"], "customer_accounts", to=["account_id"]),
+        check(name, "why", "why IN ('bounced', 'another')"),
+        check(name, "to_account_id", "why = 'another' OR to_account_id IS NULL"),
+        check(name, "reason", "length(trim(reason)) > 0"),
+        check(name, "state", "state IN ('asked', 'done', 'refused')"),
+        check(
+            name,
+            "decided",
+            "(state = 'asked') = (decided_at IS NULL) "
+            "AND (state = 'asked') = (approved_by IS NULL)",
+        ),
+        check(name, "two", "state <> 'done' OR approved_by <> asked_by"),
+    )
+    op.create_index(
+        "uq_payment_undos_asked",
+        name,
+        ["payment_id"],
+        unique=True,
+        sqlite_where=sa.text("state = 'asked'"),
+        postgresql_where=sa.text("state = 'asked'"),
+    )
+    triggers.no_delete(name, ["undo_id"])
+    triggers.frozen(
+        name,
+        ["undo_id", "payment_id", "why", "to_account_id", "reason", "asked_at", "asked_by"],
+        after="OLD.state <> 'asked'",
+    )
+
+
+def _make_refunds() -> None:
+    name = "refunds"
+    table(
+        name,
+        *identity(name, "refund_id"),
+        text("kind"),
+        reference("account_id", null=True),
+        reference("payment_id", null=True, comment="of money that is sent back from suspense"),
+        number("amount_minor", comment="correction: may be below zero"),
+        text("channel", null=True, comment="by which it is paid out"),
+        text("cause", comment="counted by month"),
+        text("reason"),
+        time("asked_at"),
+        text("asked_by"),
+        time("due_at"),
+        text("state"),
+        time("entered_at", null=True),
+        time("decided_at", null=True),
+        text("approved_by", null=True, comment="who decided"),
+        time("paid_at", null=True),
+        text("paid_by", null=True),
+        text("paid_reference", null=True, comment="of the channel that paid it out"),
+        foreign(name, ["account_id"], "customer_accounts"),
+        foreign(name, ["payment_id"], "payments"),
+        foreign(name, ["channel"], "payment_channels"),
+        unique(name, "channel", "paid_reference"),
+        unique(name, "payment_id"),
+        check(name, "kind", "kind IN ('payout', 'correction')"),
+        check(
+            name,
+            "amount_minor",
+            "amount_minor <> 0 AND (kind = 'correction' OR amount_minor > 0)",
+        ),
+        check(name, "channel", "(kind = 'payout') = (channel IS NOT NULL)"),
+        check(name, "of", "(account_id IS NULL) = (payment_id IS NOT NULL)"),
+        check(name, "payment_id", "payment_id IS NULL OR kind = 'payout'"),
+        check(
+            name,
+            "cause",
+            "cause IN ('wrong_reading', 'wrong_tariff', 'paid_twice', 'wrong_account', 'closing', "
+            "'goodwill', 'other')",
+        ),
+        check(name, "reason", "length(trim(reason)) > 0"),
+        check(name, "state", "state IN ('asked', 'approved', 'refused', 'paid', 'failed', 'done')"),
+        check(
+            name,
+            "decided",
+            "(state = 'asked') = (decided_at IS NULL) "
+            "AND (state = 'asked') = (approved_by IS NULL)",
+        ),
+        check(name, "two", "state IN ('asked', 'refused') OR approved_by <> asked_by"),
+        check(
+            name,
+            "entered",
+            "state NOT IN ('approved', 'paid', 'failed', 'done') OR entered_at IS NOT NULL",
+        ),
+        check(
+            name,
+            "paid",
+            "(state = 'paid') = (paid_at IS NOT NULL) AND (state = 'paid') = (paid_by IS NOT NULL) "
+            "AND (state = 'paid') = (paid_reference IS NOT NULL)",
+        ),
+        check(name, "done", "state <> 'done' OR kind = 'correction'"),
+    )
+    op.create_index("ix_refunds_account_id", name, ["account_id"])
+    op.create_index("ix_refunds_asked_at", name, ["asked_at"])
+    op.create_index(
+        "ix_refunds_waiting",
+        name,
+        ["due_at"],
+        sqlite_where=sa.text("state IN ('asked', 'approved')"),
+        postgresql_where=sa.text("state IN ('asked', 'approved')"),
+    )
+    triggers.no_delete(name, ["refund_id"], ["channel", "paid_reference"], ["payment_id"])
+    triggers.frozen(
+        name,
+        [
+            "refund_id",
+            "kind",
+            "account_id",
+            "payment_id",
+            "amount_minor",
+            "cause",
+            "reason",
+            "asked_at",
+            "asked_by",
+        ],
+        after="OLD.state IN ('refused', 'paid', 'failed', 'done')",
+    )
+    triggers.updated_only_if(
+        name,
+        "OLD.state = NEW.state OR (OLD.state = 'asked' AND NEW.state IN ('approved', 'refused', "
+        "'done')) OR (OLD.state = 'approved' AND NEW.state IN ('paid', 'failed'))",
+        "a state never goes back",
+    )
+
+
+def _make_drawer_moves() -> None:
+    name = "drawer_moves"
+    table(
+        name,
+        reference("transaction_id"),
+        reference("shift_id", null=True),
+        text("operator"),
+        text("terminal"),
+        text("tender"),
+        text("subject", comment="what it is for: 'payment 12'"),
+        primary(name, "transaction_id"),
+        foreign(name, ["transaction_id"], "ledger_transactions"),
+        foreign(name, ["shift_id"], "batches", to=["batch_id"]),
+        check(name, "tender", "tender IN ('cash', 'card')"),
+        check(name, "subject", "length(subject) > 0"),
+    )
+    op.create_index("ix_drawer_moves_shift_id", name, ["shift_id"])
+    op.create_index("ix_drawer_moves_subject", name, ["subject"])
+    triggers.immutable(name, ["transaction_id"])
+    triggers.guarded(
+        name,
+        "insert",
+        "EXISTS (SELECT 1 FROM batches WHERE batch_id = NEW.shift_id AND kind = 'shift' "
+        "AND state = 'open')",
+        "the shift is not open",
+        name="drawer_moves_shift",
+        only="NEW.shift_id IS NOT NULL",
+        lock="SELECT 1 FROM batches WHERE batch_id = NEW.shift_id FOR SHARE",
+    )
+    triggers.guarded(
+        name,
+        "insert",
+        "(SELECT shifts_required FROM cash_settings) = 0",
+        "cash is taken in a shift",
+        name="drawer_moves_in_a_shift",
+        only="NEW.shift_id IS NULL AND NEW.tender = 'cash'",
+    )
