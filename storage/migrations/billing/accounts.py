@@ -415,7 +415,7 @@ def _make_closings() -> None:
     )
     triggers.no_delete(name, ["closing_id"])
     triggers.frozen(name, ["closing_id", "account_id", "reason", "ends_at", "asked_by", "asked_at"])
-    triggers.set_once(name, ["settled_at", "refunded_at", "ended_at", "ended_by"])
+    triggers.set_once(name, ["settled_at", "ended_at", "ended_by"])
     triggers.updated_only_if(
         name,
         "NEW.state = OLD.state "
