@@ -14,6 +14,7 @@ from rich.table import Table
 
 import vending
 from commands.counter import database_option, open_shop
+from commands.money_reports import channels, collection
 from commands.output import EXIT_CHECK_FAILED, console, json_option, print_json
 from commands.plots.sales import draw_sales, require_picture_file
 from commands.vend.statement import day_of
@@ -38,10 +39,10 @@ _UNKNOWN = (
 
 @click.group()
 def report() -> None:
-    """Reports: sales, outstanding unknowns, line loss, read success, alarms."""
+    """Reports: sales, outstanding unknowns, collection, line loss, read success, alarms."""
 
 
-for _command in (losses, success, alarms):
+for _command in (collection, channels, losses, success, alarms):
     report.add_command(_command)
 
 
