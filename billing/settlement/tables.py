@@ -7,6 +7,7 @@
 `settlement_waits`         supplies whose next span cannot be settled yet, and why
 `settlement_reviews`       what a check has flagged; open until a person decides
 `settlement_policy`        the utility's own acts of checks, where they differ from the defaults
+`supply_capacities`        what a supply has contracted, for tariffs that charge it
 `settlement_marks`         how far corrections of readings were looked at
 `settlement_reports`       the monthly report; reviewed by a second person before it is final
 `settlement_report_lines`  its lines, one for each area
@@ -201,6 +202,16 @@ settlement_policy: Final = table(
     PrimaryKeyConstraint("check_name", "kind"),
     CheckConstraint("kind IN ('prepaid', 'daily', 'monthly')", name="kind"),
     CheckConstraint("act IN ('hold', 'flag', 'pass')", name="act"),
+)
+
+supply_capacities: Final = table(
+    "supply_capacities",
+    Column("supply_id", Identifier, ForeignKey("supplies.supply_id"), nullable=False),
+    Column("since", UtcTimestamp, nullable=False),
+    Column("capacity", WholeNumber, nullable=False, comment="W, or VA where the tariff has kVA"),
+    Column("set_by", Text, nullable=False),
+    PrimaryKeyConstraint("supply_id", "since"),
+    CheckConstraint("capacity >= 0", name="capacity"),
 )
 
 settlement_marks: Final = table(

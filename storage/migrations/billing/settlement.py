@@ -260,6 +260,18 @@ def _make_policy() -> None:
         check(name, "kind", "kind IN ('prepaid', 'daily', 'monthly')"),
         check(name, "act", "act IN ('hold', 'flag', 'pass')"),
     )
+    name = "supply_capacities"
+    table(
+        name,
+        reference("supply_id"),
+        time("since"),
+        number("capacity", comment="W, or VA where the tariff has kVA"),
+        text("set_by"),
+        primary(name, "supply_id", "since"),
+        foreign(name, ["supply_id"], "supplies"),
+        check(name, "capacity", "capacity >= 0"),
+    )
+    triggers.immutable(name, ["supply_id", "since"])
     name = "settlement_marks"
     table(name, text("name"), number("value"), primary(name, "name"))
 

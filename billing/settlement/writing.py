@@ -1,0 +1,338 @@
+"""Settlements into the database and into the ledger; what waits, what is to be reviewed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from decimal import Decimal
+from typing import Any, Final
+
+from sqlalchemy import Connection, case, delete, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from billing.ledger import books
+from billing.ledger.entry import Entry, EntryKind
+from billing.ledger.posting import lock, post
+from billing.ledger.tables import account_entries
+from billing.office import Office
+from billing.settlement.due import Due
+from billing.settlement.judging import Review
+from billing.settlement.looking import source_of
+from billing.settlement.metering import Lacking
+from billing.settlement.spans import Span, month_after
+from billing.settlement.tables import settlement_reviews, settlement_waits, settlements
+from storage.driver import driver_faults
+
+_DAY: Final = timedelta(days=1)
+_AT_ONCE: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class NewSettlement:
+    """A row of `settlements`, and when it is to be paid."""
+
+    supply_id: int
+    seq: int
+    account_id: int
+    since: datetime
+    until: datetime
+    sign: int
+    reverses_seq: int | None
+    replaces_seq: int | None
+    energy_wh: int
+    amount_minor: int
+    tax_minor: int
+    lines: str
+    readings: str
+    carried: Decimal
+    due_at: datetime | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewWait:
+    """A supply whose next span cannot be settled."""
+
+    due: Due
+    span: Span
+    lacking: Lacking
+
+
+def canonical(document: object) -> str:
+    """JSON of one form: sorted keys, no spaces."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def write_settlements(
+    connection: Connection, office: Office, rows: Sequence[NewSettlement]
+) -> None:
+    """Insert settlements and post them, in the caller's write transaction.
+
+    The accounts are locked first: whoever settles one of them meanwhile is waited for.
+
+    Args:
+        connection: in a write transaction.
+        office: who settles, and when.
+        rows: of each supply in the order of their numbers.
+
+    Raises:
+        InvariantError: when the transaction ends: a span was settled already.
+    """
+    if not rows:
+        return
+    at, by = office.now(), office.person.name
+    lock(connection, {row.account_id for row in rows})
+    if connection.dialect.name == "postgresql":
+        _copy(connection, rows, at, by)
+    else:
+        connection.execute(insert(settlements), [_values(row, at, by) for row in rows])
+    entries = entries_of(connection, rows, office.zone)
+    if entries:
+        post(connection, office, entries)
+
+
+def entries_of(connection: Connection, rows: Sequence[NewSettlement], zone: tzinfo) -> list[Entry]:
+    """What settlements move: energy and fees against revenue, the tax against the tax account.
+
+    Two entries, so that the books are right at every moment; one where there is no tax.
+    """
+    undone = _numbers(connection, [row for row in rows if row.reverses_seq is not None])
+    names: dict[tuple[datetime, datetime], str] = {}
+    entries = []
+    for row in rows:
+        key = (row.since, row.until)
+        words = names.get(key)
+        if words is None:
+            words = names[key] = span_words(row.since, row.until, zone)
+        net, tax = row.amount_minor - row.tax_minor, row.tax_minor
+        for amount, counter, what in ((net, books.REVENUE, "Energy"), (tax, books.TAX, "Tax")):
+            if not amount:
+                continue
+            again = "Corrected: " if row.replaces_seq is not None else ""
+            back = "Taken back: " if row.reverses_seq is not None else again
+            source = source_of(row.supply_id, row.seq)
+            entries.append(
+                Entry(
+                    row.account_id,
+                    EntryKind.ENERGY if row.sign == 1 else EntryKind.ENERGY_REVERSED,
+                    -amount,
+                    counter,
+                    source,
+                    f"{back}{what} {words}",
+                    due_at=row.due_at if amount > 0 else None,
+                    reverses_seq=undone.get((row.supply_id, row.reverses_seq, counter)),
+                )
+            )
+    return entries
+
+
+def span_words(since: datetime, until: datetime, zone: tzinfo) -> str:
+    """A span as customers read it: a month, a day, an hour, or its ends."""
+    first, end = since.astimezone(zone), until.astimezone(zone)
+    midnights = first.hour == first.minute == end.hour == end.minute == 0
+    if midnights and first.day == 1 and end.date() == month_after(first.date()):
+        return f"{first:%Y-%m}"
+    last = (end - _DAY).date()
+    if midnights and first.date() == last:
+        return f"{last}"
+    if midnights:
+        return f"{first.date()} to {last}"
+    if first.date() == end.date():
+        return f"{first:%Y-%m-%d %H:%M} to {end:%H:%M}"
+    return f"{first:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"
+
+
+def write_waits(
+    connection: Connection, waits: Sequence[NewWait], settled: Sequence[int], at: datetime
+) -> None:
+    """Note what waits, and forget what waits no more.
+
+    Args:
+        connection: in a write transaction.
+        waits: supplies that wait.
+        settled: supplies that were seen waiting and do not any more.
+        at: the time.
+    """
+    for place in range(0, len(settled), _AT_ONCE):
+        connection.execute(
+            delete(settlement_waits).where(
+                settlement_waits.c.supply_id.in_(settled[place : place + _AT_ONCE])
+            )
+        )
+    if not waits:
+        return
+    make: Any = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
+    into = make(settlement_waits)
+    same = (settlement_waits.c.since == into.excluded.since) & (
+        settlement_waits.c.why == into.excluded.why
+    )
+    into = into.on_conflict_do_update(
+        index_elements=["supply_id"],
+        set_={
+            "since": into.excluded.since,
+            "until": into.excluded.until,
+            "why": into.excluded.why,
+            "words": into.excluded.words,
+            "seen_at": into.excluded.seen_at,
+            "first_at": case((same, settlement_waits.c.first_at), else_=into.excluded.first_at),
+        },
+    )
+    connection.execute(
+        into,
+        [
+            {
+                "supply_id": each.due.supply_id,
+                "account_id": each.due.account_id,
+                "since": each.span.since,
+                "until": each.span.until,
+                "why": each.lacking.why,
+                "words": each.lacking.words,
+                "first_at": at,
+                "seen_at": at,
+            }
+            for each in waits
+        ],
+    )
+
+
+def write_reviews(connection: Connection, reviews: Sequence[Review], at: datetime) -> None:
+    """Put flags on the review list."""
+    if not reviews:
+        return
+    connection.execute(
+        insert(settlement_reviews),
+        [
+            {
+                "supply_id": each.due.supply_id,
+                "account_id": each.due.account_id,
+                "since": each.span.since,
+                "until": each.span.until,
+                "check_name": each.flag.check,
+                "cause": each.flag.cause or each.flag.check,
+                "reason": each.flag.reason,
+                "figures": canonical(dict(each.flag.figures)),
+                "holds": int(each.holds),
+                "state": "open",
+                "found_at": at,
+            }
+            for each in reviews
+        ],
+    )
+
+
+def pass_reviews(
+    connection: Connection, supply_ids: Sequence[int], span: Span, office: Office
+) -> None:
+    """Close what held a span that could be settled after all: its readings are in order now."""
+    for place in range(0, len(supply_ids), _AT_ONCE):
+        connection.execute(
+            update(settlement_reviews)
+            .where(
+                settlement_reviews.c.supply_id.in_(supply_ids[place : place + _AT_ONCE]),
+                settlement_reviews.c.since == span.since,
+                settlement_reviews.c.state == "open",
+                settlement_reviews.c.holds == 1,
+            )
+            .values(
+                state="passed",
+                decided_at=office.now(),
+                decided_by=office.person.name or "meterhouse",
+                words="Looked at again, there was nothing to object to any more.",
+            )
+        )
+
+
+def _numbers(
+    connection: Connection, rows: Sequence[NewSettlement]
+) -> Mapping[tuple[int, int | None, str], int]:
+    """(supply, number of the settlement, counter account) → number of the entry it was posted as.
+
+    Only reversals look for it.
+    """
+    sources = {
+        source_of(row.supply_id, row.reverses_seq): (row.supply_id, row.reverses_seq)
+        for row in rows
+        if row.reverses_seq is not None
+    }
+    found: dict[tuple[int, int | None, str], int] = {}
+    accounts = sorted({row.account_id for row in rows})
+    for account_id in accounts:
+        mine = sorted(
+            source_of(row.supply_id, row.reverses_seq)
+            for row in rows
+            if row.account_id == account_id and row.reverses_seq is not None
+        )
+        given = connection.execute(
+            select(account_entries.c.source, account_entries.c.counter, account_entries.c.seq)
+            .where(
+                account_entries.c.account_id == account_id,
+                account_entries.c.purse == "current",
+                account_entries.c.source.in_(mine),
+            )
+            .order_by(account_entries.c.seq)
+        )
+        for source, counter, seq in given:
+            found[(*sources[source], counter)] = seq
+    return found
+
+
+def _values(row: NewSettlement, at: datetime, by: str) -> dict[str, object]:
+    return {
+        "supply_id": row.supply_id,
+        "seq": row.seq,
+        "account_id": row.account_id,
+        "since": row.since,
+        "until": row.until,
+        "sign": row.sign,
+        "reverses_seq": row.reverses_seq,
+        "replaces_seq": row.replaces_seq,
+        "energy_wh": row.energy_wh,
+        "amount_minor": row.amount_minor,
+        "tax_minor": row.tax_minor,
+        "lines": row.lines,
+        "readings": row.readings,
+        "carried": str(row.carried),
+        "settled_at": at,
+        "settled_by": by,
+        "reason": row.reason,
+    }
+
+
+_COLUMNS: Final = (
+    "supply_id, seq, account_id, since, until, sign, reverses_seq, replaces_seq, energy_wh, "
+    "amount_minor, tax_minor, lines, readings, carried, settled_at, settled_by, reason"
+)
+_COPY: Final = f"COPY settlements ({_COLUMNS}) FROM STDIN"
+
+
+def _copy(connection: Connection, rows: Sequence[NewSettlement], at: datetime, by: str) -> None:
+    """Rows in the text format of COPY; the triggers see each of them."""
+    end = f"{at.isoformat()}\t{_text(by)}"
+    lines = []
+    for row in rows:
+        reverses = "\\N" if row.reverses_seq is None else row.reverses_seq
+        replaces = "\\N" if row.replaces_seq is None else row.replaces_seq
+        reason = "\\N" if row.reason is None else _text(row.reason)
+        lines.append(
+            f"{row.supply_id}\t{row.seq}\t{row.account_id}\t{row.since.isoformat()}\t"
+            f"{row.until.isoformat()}\t{row.sign}\t{reverses}\t{replaces}\t{row.energy_wh}\t"
+            f"{row.amount_minor}\t{row.tax_minor}\t{_text(row.lines)}\t{_text(row.readings)}\t"
+            f"{row.carried}\t{end}\t{reason}\n"
+        )
+    data = "".join(lines).encode()
+    with (
+        driver_faults(connection, _COPY) as driver,
+        driver.cursor() as cursor,
+        cursor.copy(_COPY) as door,
+    ):
+        door.write(data)
+
+
+def _text(value: str) -> str:
+    """A text as COPY takes it."""
+    if "\\" in value:
+        value = value.replace("\\", "\\\\")
+    return value.replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
