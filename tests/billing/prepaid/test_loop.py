@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from datetime import timedelta
 
 from billing.office import Office
 from billing.prepaid.cuts import CutState
@@ -11,11 +11,6 @@ from headend.orders.values import OrderKind, OrderState
 from tests.billing.prepaid.town import strict, town_of
 from tests.headend.running import on_a_loop
 from tests.shop.conftest import Clock
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headend.talk.ordering_relay.LOOK_SETTLE_S", 0.0)
 
 
 def test_req14_the_whole_loop_is_confirmed_by_the_meter(office: Office, clock: Clock) -> None:
@@ -35,7 +30,7 @@ def test_req14_the_whole_loop_is_confirmed_by_the_meter(office: Office, clock: C
             assert town.scene.lit()
             at = town.disconnect_at(account)
             assert at is not None
-            assert at - clock.now >= _hours(24)
+            assert at - clock.now >= timedelta(hours=24)
             await town.scene.at(at)
             await town.all()
             assert not town.scene.lit()
@@ -59,9 +54,3 @@ def test_req14_the_whole_loop_is_confirmed_by_the_meter(office: Office, clock: C
             assert {order.state for order in town.orders()} == {OrderState.DONE}
 
     go()
-
-
-def _hours(count: int):  # type: ignore[no-untyped-def]
-    from datetime import timedelta
-
-    return timedelta(hours=count)

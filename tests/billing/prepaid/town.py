@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import ParamSpec, TypeVar
 
 from sqlalchemy import insert, select
 
+from billing.accounts.looking import account
 from billing.accounts.tables import supplies
 from billing.ledger.books import REVENUE, ensure_account, received
 from billing.ledger.entry import Entry, EntryKind
 from billing.ledger.posting import balance, post
 from billing.notices.tables import notices
 from billing.office import Office
+from billing.person import Person
 from billing.prepaid.cuts import Cut, cuts_of, lines_of
+from billing.prepaid.desk import PrepaidDesk
 from billing.prepaid.policy import set_policy
 from billing.prepaid.standing import Level
 from billing.prepaid.states import moves_of
@@ -34,6 +38,8 @@ from tests.headend.orders.scene import ANNA, MONDAY_MORNING, Scene, scene_of
 from tests.headend.talk.streets import LISTEN
 from tests.shop.conftest import Clock
 
+P = ParamSpec("P")
+T = TypeVar("T")
 COUNTER = received("counter")
 
 
@@ -76,6 +82,21 @@ class Town:
         """Why it stands so."""
         with self.office.reading() as connection:
             return moves_of(connection, account_id)[-1].words
+
+    def history_words(self, account_id: int) -> str:
+        """All that was said of it."""
+        with self.office.reading() as connection:
+            return " ".join(line.words for line in moves_of(connection, account_id))
+
+    def see_to(self, account_id: int) -> None:
+        """A person has seen to the meter, and asks for the light again."""
+        number = self.number(account_id)
+        PrepaidDesk(self.office.acting(Person("zoe"))).reconnect(number, why="the meter is mended")
+
+    def number(self, account_id: int) -> str:
+        """The account's number."""
+        with self.office.reading() as connection:
+            return account(connection, account_id).number
 
     def disconnect_at(self, account_id: int) -> datetime | None:
         """What was announced."""
@@ -140,9 +161,9 @@ class Town:
         await self.scene.at(at)
         await self.all()
 
-    async def do(self, act, *given):  # type: ignore[no-untyped-def]
+    async def do(self, act: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
         """Something off the event loop."""
-        return await asyncio.to_thread(act, *given)
+        return await asyncio.to_thread(act, *given, **named)
 
 
 @asynccontextmanager
