@@ -43,17 +43,12 @@ def ladder_of(
     days: Days,
     zone: tzinfo,
 ) -> Ladder:
-    """Where a usage lies in its month or year.
+    """Where a usage, which lies within one month or year, lies there.
 
     Raises:
-        UsageRefusedError: it does not lie within one, or it is not said what was used before.
+        UsageRefusedError: it is not said what was used before.
     """
     begin, after = first_of(period, days.first), next_of(period, days.first)
-    if days.end > after or (days.end == after and not days.at_midnight):
-        raise UsageRefusedError(
-            f"The tariff counts by the {period.value}, and the usage goes beyond the end of one, "
-            f"{after}: settle it in two parts (`cuts` says where)."
-        )
     before = usage.before_wh.get(period.value)
     if before is None:
         before = _nothing_before(period, usage, days, begin)
@@ -66,7 +61,7 @@ def ladder_of(
     first = min(max(starts), days.first)
     ends = usage.supply_ends or (split and usage.version_ends)
     whole = share_of(period, prorate, first, after)
-    cut = share_of(period, prorate, first, _end(days, first)) if ends else whole
+    cut = share_of(period, prorate, first, days.end) if ends else whole
     return Ladder(before, cut, whole)
 
 
@@ -78,10 +73,6 @@ def _nothing_before(period: Period, usage: Usage, days: Days, begin: date) -> in
         f"The tariff has steps by the {period.value}: the usage has to say what was used before "
         f"it in the {period.value} (before_wh['{period.value}'])."
     )
-
-
-def _end(days: Days, first: date) -> date:
-    return max(days.end, first)
 
 
 def in_blocks(bounds: Bounds, share: Share, begin_wh: int, end_wh: int) -> list[int]:

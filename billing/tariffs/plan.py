@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from billing.tariffs.exact import FINE, shift, split
+from billing.tariffs.exact import FINE, decimal, shift, split
 from billing.tariffs.tariff import (
     Blocks,
     Capacity,
     Demand,
     Free,
+    Period,
     PowerFactor,
     Register,
     Rounding,
@@ -135,6 +136,9 @@ class Plan:
     scale: int
     unit: int
     """10^scale."""
+    minor_digits: int
+    smallest: Decimal
+    """One minor unit, in major units."""
     places: int
     rounding: Rounding
     flat: Rated | None
@@ -150,8 +154,8 @@ class Plan:
     percents: tuple[Percent, ...]
     """Surcharges and taxes, in order."""
     tax_places: tuple[int, ...]
-    needs_month: bool
-    """Whether a usage has to lie within one calendar month."""
+    period: Period | None
+    """A usage has to lie within one calendar month, or year; None: it does not matter."""
     needs_registers: bool
 
 
@@ -189,6 +193,8 @@ class _Preparing:
         return Plan(
             scale=self.scale,
             unit=10**self.scale,
+            minor_digits=self.digits,
+            smallest=decimal(1, self.digits),
             places=len(self.places),
             rounding=tariff.rounding,
             flat=None
@@ -213,7 +219,7 @@ class _Preparing:
             else self._power_factor(tariff.power_factor),
             percents=tuple(percents),
             tax_places=tuple(self.places[each.code] for each in tariff.taxes),
-            needs_month=bool(blocks or tariff.free or tariff.demand or tariff.power_factor),
+            period=self._period(),
             needs_registers=bool(tariff.energy.registers) or tops,
         )
 
@@ -272,6 +278,12 @@ class _Preparing:
 
     def _by_percent(self) -> list[Surcharge]:
         return [each for each in self.tariff.surcharges if each.percent is not None]
+
+    def _period(self) -> Period | None:
+        tariff = self.tariff
+        if tariff.free or tariff.demand or tariff.power_factor:
+            return Period.MONTH
+        return None if tariff.blocks is None else tariff.blocks.period
 
     # --- numbers -----------------------------------------------------------------------------
 

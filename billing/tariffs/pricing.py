@@ -25,7 +25,7 @@ from billing.tariffs.faults import UsageRefusedError
 from billing.tariffs.parts.energy import price_energy
 from billing.tariffs.parts.monthly import price_demand, price_fees
 from billing.tariffs.parts.percent import price_percents, price_power_factor
-from billing.tariffs.periods import days_of, first_of, midnight, next_of
+from billing.tariffs.periods import Days, days_of, first_of, midnight, next_of
 from billing.tariffs.sheet import Sheet
 from billing.tariffs.tariff import Period, Rounding
 from billing.tariffs.values import Priced, Usage
@@ -48,6 +48,8 @@ def price(version: TariffVersion, usage: Usage, zone: tzinfo) -> Priced:
     plan = version.plan
     _require_usage(version, usage)
     days = days_of(usage.since, usage.until, zone)
+    if plan.period is not None:
+        _require_within(plan.period, days)
     sheet = Sheet(plan)
     price_energy(sheet, version, usage, days, zone)
     if plan.capacity is not None or plan.demand is not None:
@@ -62,7 +64,7 @@ def price(version: TariffVersion, usage: Usage, zone: tzinfo) -> Priced:
 
 
 def cuts(version: TariffVersion, since: datetime, until: datetime, zone: tzinfo) -> list[datetime]:
-    """Where a span has to be settled in parts: at the months within it, where they matter.
+    """Where a span has to be settled in parts: at months or years that begin within it.
 
     Args:
         version: valid throughout.
@@ -70,13 +72,14 @@ def cuts(version: TariffVersion, since: datetime, until: datetime, zone: tzinfo)
         until: its end.
         zone: the utility's.
     """
-    if not version.plan.needs_month:
+    period = version.plan.period
+    if period is None:
         return []
     found = []
-    day = next_of(Period.MONTH, since.astimezone(zone).date())
+    day = next_of(period, since.astimezone(zone).date())
     while (moment := midnight(day, zone)) < until:
         found.append(moment)
-        day = next_of(Period.MONTH, day)
+        day = next_of(period, day)
     return found
 
 
@@ -128,6 +131,15 @@ def _require_usage(version: TariffVersion, usage: Usage) -> None:
         )
     if not -1 < usage.carried < 1 or not -1 < usage.tax_carried < 1:
         raise UsageRefusedError("What is carried is less than one minor unit.")
+
+
+def _require_within(period: Period, days: Days) -> None:
+    after = next_of(period, days.first)
+    if days.end > after or (days.end == after and not days.at_midnight):
+        raise UsageRefusedError(
+            f"The tariff counts by the {period.value}, and the usage goes beyond the end of one, "
+            f"{after}: settle it in two parts."
+        )
 
 
 def _rounded(sheet: Sheet, version: TariffVersion, usage: Usage) -> Priced:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from billing.tariffs.exact import decimal, kwh
 from billing.tariffs.plan import Percent, Plan, Rated
@@ -59,8 +59,18 @@ class Sheet:
         self.sums[place] += amount * up
         self.lines.append(ChargeLine(kind, code, words, decimal(amount, x), quantity, unit, rate))
 
-    def told(self, each: Percent, words: str, told: Decimal) -> None:
-        """A tax that the prices contain: a line without an amount of its own."""
+    def told(self, each: Percent, amount: int) -> None:
+        """A tax that the prices contain: a line that adds nothing.
+
+        Args:
+            each: the tax.
+            amount: what it comes to, in 10^-x minor units; the line tells it in major units.
+        """
+        major = decimal(amount, each.x + self.plan.minor_digits)
+        words = (
+            f"{each.name}: {each.percent_text} % contained, "
+            f"{major.quantize(self.plan.smallest, ROUND_HALF_UP):f}"
+        )
         self.lines.append(
-            ChargeLine(each.kind, each.code, words, Decimal(0), told, "contained", each.percent)
+            ChargeLine(each.kind, each.code, words, Decimal(0), major, "contained", each.percent)
         )

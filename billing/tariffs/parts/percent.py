@@ -28,8 +28,7 @@ def price_percents(sheet: Sheet) -> None:
         amount = base * each.m // (each.divisor * each.down)
         if each.contained:
             sums[each.place] = amount * each.down
-            words = f"{each.name}: {each.percent_text} %, contained in the prices"
-            sheet.told(each, words, decimal(amount, each.x))
+            sheet.told(each, amount)
             continue
         sheet.amount(
             each.kind,
