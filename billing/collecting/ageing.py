@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select, and_, case, func, or_, select
@@ -161,11 +161,7 @@ def ageing(
 def class_marks(
     office: Office, at: datetime, classes: Sequence[AgeClass] = AGE_CLASSES
 ) -> list[tuple[datetime | None, datetime]]:
-    """For each class of age: due since when (None: ever), and up to which moment.
-
-    Both are of the due dates: the first is included, the second only in the first class, which
-    goes up to ``at`` itself.
-    """
+    """For each class of age: due after which moment (None: ever), and until which one, included."""
     today = at.astimezone(office.zone).date()
     marks: list[tuple[datetime | None, datetime]] = []
     upto = at
@@ -180,8 +176,14 @@ def class_marks(
 
 def age_days(office: Office, due_at: datetime, at: datetime) -> int:
     """Whole days of the utility's calendar from a due date on; below zero: due later."""
-    due = due_at.astimezone(office.zone).date()
-    return (at.astimezone(office.zone).date() - due).days
+    return (at.astimezone(office.zone).date() - due_day(office, due_at)).days
+
+
+def due_day(office: Office, due_at: datetime) -> date:
+    """The last day on which something may be paid in time: what is due at a midnight was to be
+    paid on the day before.
+    """
+    return (due_at - timedelta.resolution).astimezone(office.zone).date()
 
 
 def _rules(
@@ -190,9 +192,9 @@ def _rules(
     """Conditions: not due yet, then each class."""
     at = marks[0][1]
     rules: list[ColumnElement[bool]] = [due > at]
-    for place, (since, upto) in enumerate(marks):
-        below = due <= upto if place == 0 else due < upto
-        rules.append(below if since is None else and_(below, due >= since))
+    for since, upto in marks:
+        below = due <= upto
+        rules.append(below if since is None else and_(below, due > since))
     return rules
 
 

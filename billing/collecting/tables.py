@@ -2,7 +2,7 @@
 
 ======================  ======================================================================
 `collection_rules`      the rules, version by version; append-only
-`collection_passes`     how far the day's look for new debts has come, one row a day
+`collection_passes`     how far a look at all accounts has come: the day's, the month's
 `collection_cases`      a debt that is being collected; an account has one at a time
 `collection_acts`       what was done in a case, append-only; each step of a case once
 `instalment_plans`      debts that are paid in parts; a second person above a limit
@@ -47,7 +47,7 @@ collection_rules: Final = table(
 
 collection_passes: Final = table(
     "collection_passes",
-    Column("day", Text, primary_key=True, comment="of the utility's calendar"),
+    Column("name", Text, primary_key=True, comment="what: 'debts 2026-11-22', 'scores 2026-11'"),
     Column("upto_account_id", Identifier, nullable=False, comment="looked at, up to this one"),
     Column("done_at", UtcTimestamp),
 )

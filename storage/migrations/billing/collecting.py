@@ -54,12 +54,12 @@ def _make_collection_passes() -> None:
     name = "collection_passes"
     table(
         name,
-        text("day", comment="of the utility's calendar"),
+        text("name", comment="what: 'debts 2026-11-22', 'scores 2026-11'"),
         reference("upto_account_id", comment="looked at, up to this one"),
         time("done_at", null=True),
-        primary(name, "day"),
+        primary(name, "name"),
     )
-    triggers.no_delete(name, ["day"])
+    triggers.no_delete(name, ["name"])
 
 
 def _make_collection_cases() -> None:

@@ -80,6 +80,21 @@ def test_req21_ageing_counts_days_of_the_utilitys_calendar(office: Office, clock
         assert (row.not_due_minor, row.owed_minor, row.overdue_minor) == (5, 12, 7)
 
 
+def test_req21_what_is_due_at_midnight_was_to_be_paid_the_day_before(
+    office: Office, clock: Clock
+) -> None:
+    midnight = datetime(2026, 3, 1, 16, 0, tzinfo=UTC)
+    assert age_days(office, midnight, midnight) == 1
+    clock.now = BEGIN
+    with office.writing() as connection:
+        one = make_account(connection, office)
+        post(connection, office, [entry(one, -7, midnight)])
+    for days, wanted in ((29, 0), (30, 1)):
+        with office.reading() as connection:
+            [row] = ageing(connection, office, midnight + timedelta(days=days))
+        assert row.by_age_minor.index(7) == wanted
+
+
 def test_req21_an_account_in_credit_owes_nothing(office: Office) -> None:
     with office.writing() as connection:
         one = make_account(connection, office)

@@ -1,0 +1,75 @@
+"""What collections do by themselves; bounded, repeatable, safe in several processes."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import Select, exists, select
+
+from billing.collecting.cases import ActKind, CaseState, Debt, log
+from billing.collecting.finding import find_debts
+from billing.collecting.score import snapshot_scores
+from billing.collecting.stepping import ASKER, step_due
+from billing.collecting.tables import collection_cases
+from billing.ledger.posting import lock
+from billing.office import Office
+from billing.person import SERVICE
+from billing.prepaid.cuts import CutState
+from billing.prepaid.disconnecting import ask_reconnect
+from billing.prepaid.tables import supply_cuts
+
+_AT_ONCE: Final = 100
+
+
+def sweep(office: Office) -> int:
+    """Do what is due; how many accounts were touched."""
+    office = office.acting(SERVICE)
+    touched = find_debts(office)
+    touched += step_due(office)
+    touched += light_again(office)
+    touched += snapshot_scores(office)
+    return touched
+
+
+def light_again(office: Office) -> int:
+    """Ask again for the light of those who were cut for a debt that is settled meanwhile."""
+    if office.station is None:
+        return 0
+    with office.reading() as connection:
+        account_ids = connection.scalars(_dark_for_nothing().limit(_AT_ONCE)).all()
+    if not account_ids:
+        return 0
+    with office.writing() as connection:
+        lock(connection, account_ids)
+        still = connection.execute(
+            _dark_for_nothing().where(supply_cuts.c.account_id.in_(account_ids))
+        ).scalars()
+        for account_id in still.all():
+            asked = ask_reconnect(connection, office, account_id, "The debt is settled.")
+            case_id = connection.scalar(
+                select(collection_cases.c.case_id)
+                .where(collection_cases.c.account_id == account_id)
+                .order_by(collection_cases.c.case_id.desc())
+                .limit(1)
+            )
+            if case_id is not None:
+                words = asked.words or "The debt is settled."
+                log(connection, office, case_id, ActKind.RECONNECT, words, Debt(0, 0))
+    return len(account_ids)
+
+
+def _dark_for_nothing() -> Select[Any]:
+    """Accounts that collections have cut, with no case that is open."""
+    running = exists().where(
+        collection_cases.c.account_id == supply_cuts.c.account_id,
+        collection_cases.c.state == CaseState.OPEN.value,
+    )
+    return (
+        select(supply_cuts.c.account_id)
+        .where(
+            supply_cuts.c.asker == ASKER,
+            supply_cuts.c.state.in_([CutState.ORDERED.value, CutState.DARK.value]),
+            ~running,
+        )
+        .order_by(supply_cuts.c.account_id)
+    )
