@@ -1,0 +1,213 @@
+"""What is open of bills, and until when it is to be paid.
+
+Rule: a payment, and every other credit, goes to what was billed first, and to late fees last.  So
+what is open up to a bill is what was owed without late fees when it was made, less all credits
+since; a credit that takes back an entry behind the bill is that entry's alone.  What is open *of* a
+bill is the difference to the bill before it.  Both only ever fall: a settled bill stays settled,
+and a payment that bounces is a charge of the next bill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, and_, func, or_, select, update
+
+from billing.bills.bill import Bill, bill_of
+from billing.bills.faults import BillStateError
+from billing.bills.tables import bill_standings, bills
+from billing.ledger.entry import EntryKind, Purse
+from billing.ledger.tables import account_entries
+from billing.office import Office
+from billing.person import Right
+from storage.audit import record
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """What was paid, or taken back, since a bill."""
+
+    account_id: int
+    seq: int
+    posted_at: datetime
+    amount_minor: int
+    reverses_seq: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A bill that is not settled, and how its late fee stands."""
+
+    bill: Bill
+    due_at: datetime
+    """The bill's, or later when it was deferred."""
+    late_through: datetime | None
+    late_base_minor: int | None
+    late_micro: int
+    late_minor: int
+
+
+def standings_of(connection: Connection, account_ids: Sequence[int]) -> dict[int, list[Standing]]:
+    """Bills that may be open, by account, in order; accounts without any are left out."""
+    rows = connection.execute(
+        select(
+            bills,
+            bill_standings.c.due_at.label("now_due_at"),
+            bill_standings.c.late_through,
+            bill_standings.c.late_base_minor,
+            bill_standings.c.late_micro,
+            bill_standings.c.late_minor,
+        )
+        .join(bill_standings, bill_standings.c.bill_id == bills.c.bill_id)
+        .where(
+            bill_standings.c.account_id.in_(account_ids),
+            bill_standings.c.settled_at.is_(None),
+            bill_standings.c.replaced_by.is_(None),
+        )
+        .order_by(bills.c.account_id, bills.c.seq)
+    )
+    found: dict[int, list[Standing]] = {}
+    for row in rows:
+        found.setdefault(row.account_id, []).append(
+            Standing(
+                bill=bill_of(row),
+                due_at=row.now_due_at,
+                late_through=row.late_through,
+                late_base_minor=row.late_base_minor,
+                late_micro=row.late_micro,
+                late_minor=row.late_minor,
+            )
+        )
+    return found
+
+
+def credits_since(
+    connection: Connection, standings: Mapping[int, Sequence[Standing]]
+) -> dict[int, list[Credit]]:
+    """Credits behind the oldest open bill of each account, in order."""
+    found: dict[int, list[Credit]] = {account_id: [] for account_id in standings}
+    if not standings:
+        return found
+    oldest = (
+        select(bills.c.account_id, func.min(bills.c.through_seq).label("through_seq"))
+        .where(bills.c.bill_id.in_([mine[0].bill.bill_id for mine in standings.values()]))
+        .group_by(bills.c.account_id)
+        .subquery()
+    )
+    rows = connection.execute(
+        select(
+            account_entries.c.account_id,
+            account_entries.c.seq,
+            account_entries.c.posted_at,
+            account_entries.c.amount_minor,
+            account_entries.c.reverses_seq,
+        )
+        .join(
+            oldest,
+            and_(
+                oldest.c.account_id == account_entries.c.account_id,
+                account_entries.c.seq > oldest.c.through_seq,
+            ),
+        )
+        .where(
+            account_entries.c.purse == Purse.CURRENT.value,
+            account_entries.c.amount_minor > 0,
+            account_entries.c.kind != EntryKind.LATE_FEE.value,
+        )
+        .order_by(account_entries.c.account_id, account_entries.c.seq)
+    )
+    for row in rows:
+        found[row.account_id].append(Credit(*row))
+    return found
+
+
+def open_of(
+    standings: Iterable[Standing], paid: Sequence[Credit], before: datetime | None = None
+) -> list[int]:
+    """What is open of each bill of an account, late fees not counted.
+
+    Args:
+        standings: of one account, in order.
+        paid: behind the first of them.
+        before: with what was posted before it; None: with everything.
+    """
+    found, sooner = [], 0
+    for each in standings:
+        through = each.bill.through_seq
+        since = sum(
+            credit.amount_minor
+            for credit in paid
+            if credit.seq > through
+            and (credit.reverses_seq is None or credit.reverses_seq <= through)
+            and (before is None or credit.posted_at < before)
+        )
+        owed = -(each.bill.total_minor - each.bill.late_so_far_minor)
+        upto = max(sooner, owed - since)
+        found.append(upto - sooner)
+        sooner = upto
+    return found
+
+
+class DueDesk:
+    """Due dates that are moved.
+
+    Args:
+        office: the office.
+    """
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+
+    def defer(self, bill_id: int, due_at: datetime, reason: str) -> None:
+        """Give a bill more time: late fees and collection count from then on.
+
+        Raises:
+            BillStateError: it is settled or replaced, or due later already.
+        """
+        self._office.require(Right.COLLECT)
+        with self._office.writing() as connection:
+            defer(connection, self._office, bill_id, due_at, reason)
+
+
+def defer(
+    connection: Connection, office: Office, bill_id: int, due_at: datetime, reason: str
+) -> None:
+    """Give a bill more time.  The bill itself never changes: the new date stands beside it.
+
+    Args:
+        connection: in a write transaction.
+        office: the office.
+        bill_id: which.
+        due_at: when the last day for paying is over.
+        reason: why.
+
+    Raises:
+        BillStateError: it is settled or replaced, or due later already.
+    """
+    done = connection.execute(
+        update(bill_standings)
+        .where(
+            bill_standings.c.bill_id == bill_id,
+            bill_standings.c.settled_at.is_(None),
+            bill_standings.c.replaced_by.is_(None),
+            bill_standings.c.due_at < due_at,
+            or_(bill_standings.c.late_through.is_(None), bill_standings.c.late_through <= due_at),
+        )
+        .values(due_at=due_at)
+    )
+    if done.rowcount != 1:
+        raise BillStateError(
+            f"Bill {bill_id} cannot be deferred to {due_at:%Y-%m-%d}: it is settled, replaced, or "
+            "due later already."
+        )
+    record(
+        connection,
+        office.now(),
+        actor=office.person.name,
+        action="bill.defer",
+        subject=str(bill_id),
+        detail=due_at.isoformat(),
+        reason=reason,
+    )

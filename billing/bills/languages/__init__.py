@@ -1,0 +1,1 @@
+"""One file of bills' texts per language."""
