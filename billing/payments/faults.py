@@ -65,3 +65,53 @@ class CashDoesNotBounceError(BillingError):
     """Cash that was counted into a drawer is in the house: it can be moved or refunded."""
 
     code: ClassVar[str] = "cash_does_not_bounce"
+
+
+class ChannelSettingsError(BillingError):
+    """The settings of a channel lack something, or hold what cannot be."""
+
+    code: ClassVar[str] = "channel_settings"
+
+
+class ChannelKeyError(BillingError):
+    """The file with a channel's key is missing, readable by others, or holds no key."""
+
+    code: ClassVar[str] = "channel_key"
+    is_system: ClassVar[bool] = True
+
+
+class ChannelDownError(BillingError):
+    """The channel was tested and does not work."""
+
+    code: ClassVar[str] = "channel_down"
+    is_system: ClassVar[bool] = True
+
+
+class HookSignatureError(BillingError):
+    """What was posted is not signed by the provider, or its time is long past."""
+
+    code: ClassVar[str] = "hook_signature"
+
+
+class HookMessageError(BillingError):
+    """What the provider has signed is no payment that can be understood."""
+
+    code: ClassVar[str] = "hook_message"
+
+
+class StatementError(BillingError):
+    """The channel has no statements, or the file is none of its."""
+
+    code: ClassVar[str] = "payment_statement"
+
+
+class UnknownReconciliationError(BillingError):
+    """There is no reconciliation, or no difference in it, of this number."""
+
+    code: ClassVar[str] = "unknown_reconciliation"
+
+
+class ReconciliationStateError(BillingError):
+    """The difference was decided before, or the reconciliation still has open ones."""
+
+    code: ClassVar[str] = "reconciliation_state"

@@ -2,10 +2,13 @@
 
 ===================  =================================================================
 `payment_channels`   ways by which money comes in; settings, never secrets
+`channel_events`     tests of channels and their failures; append-only
 `payments`           one row for each (channel, reference): what was paid, and where it
                      stands now; what was paid never changes, none is deleted
 `payment_acts`       what became of a payment, act by act; append-only
 `payment_undos`      payments that bounced or were another's: asked by one, decided by another
+`reconciliations`    provider's statements held against payments
+`reconciled_differences`  what differs, until a person has decided
 `refunds`            money that goes back, and corrections of accounts: asked by one person,
                      approved by another, paid out by a day
 ===================  =================================================================
@@ -45,6 +48,18 @@ payment_channels: Final = table(
     CheckConstraint("adapter IN ('counter', 'file', 'web_hook', 'voucher')", name="adapter"),
     CheckConstraint("state IN ('open', 'closed')", name="state"),
     CheckConstraint("stale_h > 0", name="stale_h"),
+)
+
+channel_events: Final = table(
+    "channel_events",
+    Column("event_id", Identifier, primary_key=True),
+    Column("channel", Text, ForeignKey(payment_channels.c.channel), nullable=False),
+    Column("at", UtcTimestamp, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("code", Text, nullable=False, comment="of the fault; empty: none"),
+    Column("words", Text, nullable=False),
+    CheckConstraint("kind IN ('tested', 'failed')", name="kind"),
+    Index("ix_channel_events_channel", "channel", "kind", "event_id"),
 )
 
 payments: Final = table(
@@ -214,4 +229,69 @@ refunds: Final = table(
         sqlite_where=text("state IN ('asked', 'approved')"),
         postgresql_where=text("state IN ('asked', 'approved')"),
     ),
+)
+
+reconciliations: Final = table(
+    "reconciliations",
+    Column("reconciliation_id", Identifier, primary_key=True),
+    Column("channel", Text, ForeignKey(payment_channels.c.channel), nullable=False),
+    Column("first_day", Text, nullable=False, comment="YYYY-MM-DD"),
+    Column("last_day", Text, nullable=False, comment="YYYY-MM-DD"),
+    Column("file_name", Text, nullable=False),
+    Column("file_sha256", LargeBinary, nullable=False),
+    Column("made_at", UtcTimestamp, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("lines", WholeNumber, nullable=False),
+    Column("bad_lines", WholeNumber, nullable=False),
+    Column("matched", WholeNumber, nullable=False),
+    Column("matched_minor", WholeNumber, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reviewed_at", UtcTimestamp),
+    Column("reviewed_by", Text),
+    UniqueConstraint("channel", "file_sha256"),
+    CheckConstraint("length(first_day) = 10 AND length(last_day) = 10", name="days"),
+    CheckConstraint("first_day <= last_day", name="span"),
+    CheckConstraint("state IN ('open', 'reviewed')", name="state"),
+    CheckConstraint(
+        "(state = 'reviewed') = (reviewed_at IS NOT NULL) "
+        "AND (state = 'reviewed') = (reviewed_by IS NOT NULL)",
+        name="reviewed",
+    ),
+)
+
+reconciled_differences: Final = table(
+    "reconciled_differences",
+    Column(
+        "reconciliation_id",
+        Identifier,
+        ForeignKey(reconciliations.c.reconciliation_id),
+        nullable=False,
+    ),
+    Column("position", WholeNumber, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("day", Text, nullable=False, comment="YYYY-MM-DD"),
+    Column("theirs_minor", WholeNumber),
+    Column("ours_minor", WholeNumber),
+    Column("given", Text, nullable=False, comment="number of account or meter that was named"),
+    Column("payment_id", Identifier, ForeignKey(payments.c.payment_id)),
+    Column("state", Text, nullable=False),
+    Column("decided_at", UtcTimestamp),
+    Column("decided_by", Text),
+    Column("words", Text, nullable=False),
+    PrimaryKeyConstraint("reconciliation_id", "position"),
+    CheckConstraint("position > 0", name="position"),
+    CheckConstraint("kind IN ('missing_here', 'missing_there', 'different')", name="kind"),
+    CheckConstraint(
+        "(kind = 'missing_there') = (theirs_minor IS NULL) "
+        "AND (kind = 'missing_here') = (ours_minor IS NULL)",
+        name="amounts",
+    ),
+    CheckConstraint("state IN ('open', 'taken', 'settled')", name="state"),
+    CheckConstraint("state <> 'taken' OR payment_id IS NOT NULL", name="taken"),
+    CheckConstraint(
+        "(state = 'open') = (decided_at IS NULL) AND (state = 'open') = (decided_by IS NULL)",
+        name="decided",
+    ),
+    clustered=True,
 )

@@ -27,6 +27,7 @@ def make() -> None:
     _make_undos()
     _make_refunds()
     _make_drawer_moves()
+    _make_reconciliations()
 
 
 def _make_channels() -> None:
@@ -49,6 +50,20 @@ def _make_channels() -> None:
     )
     triggers.no_delete(name, ["channel"])
     triggers.frozen(name, ["channel", "added_at"])
+    name = "channel_events"
+    table(
+        name,
+        *identity(name, "event_id"),
+        text("channel"),
+        time("at"),
+        text("kind"),
+        text("code", comment="of the fault; empty: none"),
+        text("words"),
+        foreign(name, ["channel"], "payment_channels"),
+        check(name, "kind", "kind IN ('tested', 'failed')"),
+    )
+    op.create_index("ix_channel_events_channel", name, ["channel", "kind", "event_id"])
+    triggers.immutable(name, ["event_id"])
 
 
 def _make_payments() -> None:
@@ -337,4 +352,85 @@ def _make_drawer_moves() -> None:
         "cash is taken in a shift",
         name="drawer_moves_in_a_shift",
         only="NEW.shift_id IS NULL AND NEW.tender = 'cash'",
+    )
+
+
+def _make_reconciliations() -> None:
+    name = "reconciliations"
+    table(
+        name,
+        *identity(name, "reconciliation_id"),
+        text("channel"),
+        text("first_day", comment="YYYY-MM-DD"),
+        text("last_day", comment="YYYY-MM-DD"),
+        text("file_name"),
+        sa.Column("file_sha256", sa.LargeBinary(), nullable=False),
+        time("made_at"),
+        text("made_by"),
+        number("lines"),
+        number("bad_lines"),
+        number("matched"),
+        number("matched_minor"),
+        text("state"),
+        time("reviewed_at", null=True),
+        text("reviewed_by", null=True),
+        foreign(name, ["channel"], "payment_channels"),
+        unique(name, "channel", "file_sha256"),
+        check(name, "days", "length(first_day) = 10 AND length(last_day) = 10"),
+        check(name, "span", "first_day <= last_day"),
+        check(name, "state", "state IN ('open', 'reviewed')"),
+        check(
+            name,
+            "reviewed",
+            "(state = 'reviewed') = (reviewed_at IS NOT NULL) "
+            "AND (state = 'reviewed') = (reviewed_by IS NOT NULL)",
+        ),
+    )
+    triggers.no_delete(name, ["reconciliation_id"], ["channel", "file_sha256"])
+    triggers.frozen(
+        name,
+        ["reconciliation_id", "channel", "first_day", "last_day", "file_sha256", "lines"],
+        after="OLD.state = 'reviewed'",
+    )
+    name = "reconciled_differences"
+    table(
+        name,
+        reference("reconciliation_id"),
+        number("position"),
+        text("kind"),
+        text("reference"),
+        text("day", comment="YYYY-MM-DD"),
+        number("theirs_minor", null=True),
+        number("ours_minor", null=True),
+        text("given", comment="number of account or meter that was named"),
+        reference("payment_id", null=True),
+        text("state"),
+        time("decided_at", null=True),
+        text("decided_by", null=True),
+        text("words"),
+        primary(name, "reconciliation_id", "position"),
+        foreign(name, ["reconciliation_id"], "reconciliations"),
+        foreign(name, ["payment_id"], "payments"),
+        check(name, "position", "position > 0"),
+        check(name, "kind", "kind IN ('missing_here', 'missing_there', 'different')"),
+        check(
+            name,
+            "amounts",
+            "(kind = 'missing_there') = (theirs_minor IS NULL) "
+            "AND (kind = 'missing_here') = (ours_minor IS NULL)",
+        ),
+        check(name, "state", "state IN ('open', 'taken', 'settled')"),
+        check(name, "taken", "state <> 'taken' OR payment_id IS NOT NULL"),
+        check(
+            name,
+            "decided",
+            "(state = 'open') = (decided_at IS NULL) AND (state = 'open') = (decided_by IS NULL)",
+        ),
+        clustered=True,
+    )
+    triggers.no_delete(name, ["reconciliation_id", "position"])
+    triggers.frozen(
+        name,
+        ["reconciliation_id", "position", "kind", "reference", "theirs_minor", "ours_minor"],
+        after="OLD.state <> 'open'",
     )
