@@ -215,13 +215,25 @@ def close_case(
 
 
 def pause_case(
-    connection: Connection, office: Office, case: Case, words: str, debt: Debt = NO_DEBT
+    connection: Connection,
+    office: Office,
+    case: Case,
+    words: str,
+    debt: Debt = NO_DEBT,
+    until: datetime | None = None,
 ) -> None:
-    """Stop the steps of a case until what was agreed on is kept or broken."""
-    if case.state is CaseState.PAUSED:
-        return
+    """Stop the steps of a case until what was agreed on is kept or broken.
+
+    Args:
+        connection: in a write transaction.
+        office: the office.
+        case: which.
+        words: what was agreed on.
+        debt: what is overdue.
+        until: when it is looked at again; None: whoever has paused it lets it go on.
+    """
     log(connection, office, case.case_id, ActKind.PAUSED, words, debt)
-    change(connection, case.case_id, state=CaseState.PAUSED.value, next_at=None, held_because=None)
+    change(connection, case.case_id, state=CaseState.PAUSED.value, next_at=until, held_because=None)
 
 
 def resume_case(

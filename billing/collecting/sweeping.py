@@ -7,10 +7,13 @@ from typing import Any, Final
 from sqlalchemy import Select, exists, select
 
 from billing.collecting.cases import ActKind, CaseState, Debt, log
+from billing.collecting.deferring import resume_deferred
 from billing.collecting.finding import find_debts
+from billing.collecting.plans import call_instalments, end_plans
 from billing.collecting.score import snapshot_scores
 from billing.collecting.stepping import ASKER, step_due
 from billing.collecting.tables import collection_cases
+from billing.collecting.writing_off import recover_written_off
 from billing.ledger.posting import lock
 from billing.office import Office
 from billing.person import SERVICE
@@ -24,7 +27,11 @@ _AT_ONCE: Final = 100
 def sweep(office: Office) -> int:
     """Do what is due; how many accounts were touched."""
     office = office.acting(SERVICE)
-    touched = find_debts(office)
+    touched = call_instalments(office)
+    touched += end_plans(office)
+    touched += resume_deferred(office)
+    touched += recover_written_off(office)
+    touched += find_debts(office)
     touched += step_due(office)
     touched += light_again(office)
     touched += snapshot_scores(office)

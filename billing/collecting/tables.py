@@ -92,8 +92,8 @@ collection_cases: Final = table(
     Index(
         "ix_collection_cases_next_at",
         "next_at",
-        sqlite_where=text("state = 'open'"),
-        postgresql_where=text("state = 'open'"),
+        sqlite_where=text("state <> 'closed'"),
+        postgresql_where=text("state <> 'closed'"),
     ),
 )
 

@@ -104,8 +104,8 @@ def _make_collection_cases() -> None:
         "ix_collection_cases_next_at",
         name,
         ["next_at"],
-        sqlite_where=sa.text("state = 'open'"),
-        postgresql_where=sa.text("state = 'open'"),
+        sqlite_where=sa.text("state <> 'closed'"),
+        postgresql_where=sa.text("state <> 'closed'"),
     )
     op.create_index(
         "uq_collection_cases_account",
