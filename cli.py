@@ -40,6 +40,7 @@ _COMMANDS: Final = {
     "key": ("commands.key:key", "Vending keys: the vault, supply groups, imports."),
     "link": ("commands.link:link", "Lines to meters: add, list; the doctor finds faults."),
     "meter": ("commands.meter:meter", "Meters: add, list, show, block."),
+    "office": ("commands.office_group:office", "The office: the key for personal fields."),
     "operator": ("commands.people:operator", "Who may sign in, and with which roles."),
     "order": ("commands.order:order", "Orders to meters: relay, token, clock; list, approve."),
     "place": ("commands.place:place", "The network: substations, feeders, transformer areas."),
@@ -47,6 +48,7 @@ _COMMANDS: Final = {
     "price": ("commands.shop:price", "The price of a kWh: show, set."),
     "profile": ("commands.profile:profile", "Modbus meters: which are known, and their items."),
     "protect": ("commands.protect:protect", "Keep-power orders: whom not to disconnect."),
+    "rate": ("commands.rate:rate", "What used energy costs: add, approve, check, price, plot."),
     "read": ("commands.read:read", "Read items of a meter over a link."),
     "readings": ("commands.readings:readings", "What meters said: show, plot, correct, settle."),
     "relay": ("commands.relay:relay", "Trip, allow close, close, alarm, protect; read back."),
@@ -77,6 +79,7 @@ _COMMANDS: Final = {
 _SECTIONS: Final = {
     "At the counter": "vend till shift batch voucher terminal vendor bank report",
     "What is sold, to whom": "init price tariff debt meter campaign",
+    "Office": "office rate",
     "Head-end: what there is": "link device place plan store readings round",
     "Head-end: at work": "serve top order protect window holiday emergency alarm finding",
     "One meter, one line": "read write relay time freeze token items profile frame",

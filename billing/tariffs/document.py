@@ -41,7 +41,31 @@ _REGISTERS: Final = tuple(f"t{number}" for number in range(1, 9))
 KINDS: Final = ("energy", "demand", "fixed", "power_factor", "surcharge")
 """Words in ``on`` that stand for all lines of a kind."""
 _FACTOR_KINDS: Final = ("energy", "demand", "fixed")
+_DIGITS: Final = "minor_digits"
 _HUNDRED: Final = Decimal(100)
+
+
+def read_document(document: str, currency: Currency) -> Tariff:
+    """A tariff from TOML, or from JSON when it begins with ``{``.
+
+    Raises:
+        RateDocumentError: it has faults; tells all of them.
+    """
+    if document.lstrip().startswith("{"):
+        return read_json(document, currency)
+    return read_toml(document, currency)
+
+
+def currency_of(document: str) -> str | None:
+    """The currency that a document names; None where it names none, or cannot be read."""
+    try:
+        plain = (
+            json.loads(document) if document.lstrip().startswith("{") else tomllib.loads(document)
+        )
+    except (ValueError, RecursionError):  # a TOMLDecodeError is one
+        return None
+    named = plain.get("currency")
+    return named if isinstance(named, str) else None
 
 
 def read_toml(text: str, currency: Currency) -> Tariff:
@@ -128,8 +152,15 @@ def to_data(tariff: Tariff) -> dict[str, Any]:
 
 
 def to_json(tariff: Tariff) -> str:
-    """A tariff as it is stored: one spelling for one tariff."""
-    return json.dumps(to_data(tariff), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    """A tariff as it is stored: one spelling for one tariff, with all that its amounts mean."""
+    stored = {**to_data(tariff), _DIGITS: tariff.currency.minor_digits}
+    return json.dumps(stored, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def from_json(stored: str) -> Tariff:
+    """A tariff that `to_json` has written."""
+    plain = json.loads(stored)
+    return from_data(plain, Currency(plain["currency"], plain.pop(_DIGITS)))
 
 
 # --- reading ------------------------------------------------------------------------------------
@@ -144,9 +175,13 @@ def _sized(text: str) -> str:
 def _energy(place: Place) -> Energy:
     names = place.table("names")
     registers = _rates(place, "rates", names)
-    for code in sorted(set(names) - {each.code for each in registers}):
-        place.fault(f"names.{code}", "has no rate; add it to rates, or take the name out")
+    _judge_names(place, names, {each.code for each in registers})
     return Energy(place.maybe("rate"), registers)
+
+
+def _judge_names(place: Place, names: dict[str, Any], rated: set[str]) -> None:
+    for code in sorted(set(names) - rated):
+        place.fault(f"names.{code}", "has no rate; add it to rates, or take the name out")
 
 
 def _rates(place: Place, name: str, names: dict[str, Any]) -> tuple[Register, ...]:
@@ -168,6 +203,7 @@ def _blocks(place: Place) -> Blocks:
     on_change = place.word("on_change", OnChange, OnChange.ACCUMULATE)
     names = place.table("names")
     steps = place.parts("steps", lambda step: _step(step, names))
+    _judge_names(place, names, {each.code for step in steps for each in step.registers})
     if period is Period.MONTH and prorate is Prorate.MONTHS:
         place.fault("prorate", "'months' is for steps by the year; take 'days' or 'none'")
     if not steps:
@@ -286,7 +322,8 @@ def _tax(place: Place) -> Tax:
 
 
 def _judge(tariff: Tariff, place: Place) -> None:
-    _judge_energy(tariff, place)
+    if not any(fault.startswith(("energy", "blocks")) for fault in place.faults):
+        _judge_energy(tariff, place)  # else it would tell what follows from those
     _judge_codes(tariff, place)
     known = [*_FACTOR_KINDS, "power_factor", "surcharge"]
     codes = [fee.code for fee in tariff.fees]
@@ -351,7 +388,10 @@ def _number(value: Decimal | None) -> str | None:
 
 
 def _kwh(wh: int | None) -> str | None:
-    return None if wh is None else _number(Decimal(wh).scaleb(-3))
+    if wh is None:
+        return None
+    whole, part = divmod(wh, 1000)
+    return f"{whole}.{part:03d}".rstrip("0").rstrip(".")
 
 
 def _rates_data(registers: tuple[Register, ...]) -> dict[str, Any] | None:

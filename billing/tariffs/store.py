@@ -6,7 +6,6 @@ is asked anew each time.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -17,7 +16,7 @@ from sqlalchemy import Connection, Engine, Row, Select, and_, func, insert, sele
 
 from billing.accounts.tables import supply_tariffs
 from billing.office import Office
-from billing.tariffs.document import read_json, read_toml, to_json
+from billing.tariffs.document import from_json, read_document, to_json
 from billing.tariffs.faults import (
     NoRateValidError,
     RateStateError,
@@ -29,7 +28,6 @@ from billing.tariffs.tables import rate_versions, rates
 from billing.tariffs.tariff import Tariff
 from billing.tariffs.version import TariffVersion, VersionSpan
 from storage.audit import record
-from vending.shop.money import Currency
 
 _PREPARED: Final[WeakKeyDictionary[Engine, dict[int, TariffVersion]]] = WeakKeyDictionary()
 """Versions by id, for each database that this process has open."""
@@ -233,17 +231,6 @@ def version_of(connection: Connection, code: str, version: int) -> TariffVersion
     return _version(connection, _row(connection, code, version))
 
 
-def read_document(document: str, currency: Currency) -> Tariff:
-    """A tariff from TOML, or from JSON when it begins with ``{``.
-
-    Raises:
-        RateDocumentError: it has faults; tells all of them.
-    """
-    if document.lstrip().startswith("{"):
-        return read_json(document, currency)
-    return read_toml(document, currency)
-
-
 def _require_ahead(connection: Connection, code: str, begins: datetime, now: datetime) -> None:
     if begins >= now:
         return
@@ -298,14 +285,9 @@ def _version(connection: Connection, row: Row[Any]) -> TariffVersion:
     known = _PREPARED.setdefault(connection.engine, {})
     found = known.get(row.version_id)
     if found is None or found.since != row.since or found.version != row.version:
-        found = TariffVersion(row.version, row.since, stored_tariff(row.definition))
+        found = TariffVersion(row.version, row.since, from_json(row.definition))
         known[row.version_id] = found
     return found
-
-
-def stored_tariff(definition: str) -> Tariff:
-    """A tariff as it is stored, which names its currency."""
-    return read_json(definition, Currency.named(json.loads(definition)["currency"]))
 
 
 def _listed(connection: Connection, row: Row[Any]) -> Listed:

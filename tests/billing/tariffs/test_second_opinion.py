@@ -82,4 +82,5 @@ def _same(lines: tuple[ChargeLine, ...], told: list[tuple[str, Fraction]], usage
             ours.pop(code, None)
             theirs.pop(code, None)
     for code in ours.keys() | theirs.keys():
-        assert abs(ours.get(code, 0) - theirs.get(code, 0)) <= _NEAR, code
+        zero = Fraction(0)
+        assert abs(ours.get(code, zero) - theirs.get(code, zero)) <= _NEAR, code

@@ -1,0 +1,136 @@
+"""Documents of tariffs: what they may say, and how faults are told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+
+from billing.tariffs.document import from_json, read_document, read_toml, to_data, to_json
+from billing.tariffs.faults import RateDocumentError
+from billing.tariffs.tariff import Tariff
+from tests.billing.tariffs.strategies import CNY, tariffs
+from vending import Currency
+
+EXAMPLES = sorted((Path(__file__).parents[3] / "docs" / "examples").glob("rate-*.toml"))
+
+
+def _faults(document: str) -> list[str]:
+    with pytest.raises(RateDocumentError) as refused:
+        read_toml(document, CNY)
+    assert refused.value.code == "rate_document"
+    return list(refused.value.faults)
+
+
+@settings(max_examples=60, deadline=None)
+@given(tariffs())
+def test_req12_a_tariff_is_read_back_as_it_was_stored(tariff: Tariff) -> None:
+    assert from_json(to_json(tariff)) == tariff
+    assert to_json(from_json(to_json(tariff))) == to_json(tariff)
+
+
+def test_a_currency_with_other_digits_is_kept_with_the_tariff() -> None:
+    tariff = read_toml('code="a"\nname="A"\n[energy]\nrate="1"', Currency("CNY", 3))
+    assert from_json(to_json(tariff)).currency.minor_digits == 3
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
+def test_examples_of_the_documentation_are_tariffs(file: Path) -> None:
+    tariff = read_toml(file.read_text("utf-8"), CNY)
+    as_json = json.dumps(to_data(tariff))
+    assert read_document(as_json, CNY) == tariff
+
+
+def test_all_faults_are_told_at_once_with_their_places() -> None:
+    faults = _faults(
+        """
+        code = "Home!"
+        nmae = "Home"
+        rounding = "nearest"
+        [energy]
+        rate = 0.123456789
+        [blocks]
+        [[blocks.steps]]
+        up_to = 50
+        rate = "x"
+        [[blocks.steps]]
+        up_to = 40
+        rate = "1"
+        adds = "1"
+        [[fees]]
+        code = "vat"
+        name = "fee"
+        [[taxes]]
+        code = "vat"
+        name = "VAT"
+        percent = "130"
+        on = ["enregy"]
+        """
+    )
+    places = [fault.partition(":")[0] for fault in faults]
+    assert set(places) == {
+        "code",
+        "name",
+        "nmae",
+        "rounding",
+        "energy.rate",
+        "blocks.steps[1].rate",
+        "blocks.steps[2]",
+        "blocks.steps[2].up_to",
+        "blocks.steps",
+        "fees[1]",
+        "taxes[1].code",
+        "taxes[1].percent",
+        "taxes[1].on",
+    }
+    assert all(fault.endswith(".") for fault in faults)
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        ("", "energy"),
+        ("[energy]", "energy"),
+        ('[energy]\nrate = "-1"', "energy.rate"),
+        ('[energy]\nrate = "1"\nrates = {t1 = "1"}', "energy"),
+        ('[energy]\nrates = {t9 = "1"}', "energy.rates.t9"),
+        ('[energy]\nrates = {t1 = "1"}\nnames = {t2 = "valley"}', "energy.names.t2"),
+        ('[energy]\nrate = "1"\n[blocks]\nsteps = []', "blocks.steps"),
+        ('[energy]\nrate = "1"\n[[blocks.steps]]\nrate = "1"', "energy"),
+        ('[[blocks.steps]]\nadds = "1"', "energy"),
+        ('[blocks]\nperiod = "week"\n[[blocks.steps]]\nrate = "1"', "blocks.period"),
+        ('[blocks]\nprorate = "months"\n[[blocks.steps]]\nrate = "1"', "blocks.prorate"),
+        (
+            '[blocks]\nnames = {t2 = "x"}\n[[blocks.steps]]\nrates = {t1 = "1"}',
+            "blocks.names.t2",
+        ),
+        ('[energy]\nrate = "1"\n[free]\nrate = "1"', "free.kwh"),
+        ('[energy]\nrate = "1"\n[capacity]\nunit = "MVA"\nper_month = "1"', "capacity.unit"),
+        ('[energy]\nrate = "1"\n[demand]\nper_month="1"\nexcess_per_month="2"', "demand"),
+        ('[energy]\nrate = "1"\n[power_factor]\nstandard = "0.95"', "power_factor.standard"),
+        ('[energy]\nrate = "1"\n[power_factor]\nstandard="0.9"\non=["tax"]', "power_factor.on"),
+        ('[energy]\nrate = "1"\n[[surcharges]]\ncode="a"\nname="A"', "surcharges[1]"),
+        ('[energy]\nrate="1"\n[[surcharges]]\ncode="a"\nname="A"\npercent="1"', "surcharges[1].on"),
+        ('[energy]\nrate="1"\n[[taxes]]\ncode="a"\nname="A"\npercent="1"\non=["b"]', "taxes[1].on"),
+        ('[energy]\nrate = "1"\n[[fees]]\ncode="energy"\nname="A"\nper_day="1"', "fees[1].code"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_its_place(words: str, place: str) -> None:
+    faults = _faults(f'code = "a"\nname = "A"\n{words}\n')
+    assert [fault.partition(":")[0] for fault in faults] == [place]
+
+
+def test_another_currency_than_the_utility_s_is_refused() -> None:
+    assert _faults('code="a"\nname="A"\ncurrency="ZAR"\n[energy]\nrate="1"')[0].startswith(
+        "currency"
+    )
+
+
+@pytest.mark.parametrize("document", ["code = ", '{"code": ', "[]", "{}", "x" * 100_001])
+def test_what_is_no_document_is_refused(document: str) -> None:
+    with pytest.raises(RateDocumentError):
+        read_document(document, CNY)
+    with pytest.raises(RateDocumentError):
+        read_document("{" + document, CNY)
