@@ -24,7 +24,7 @@ from billing.settlement.looking import source_of
 from billing.settlement.metering import Lacking
 from billing.settlement.spans import Span, month_after
 from billing.settlement.tables import settlement_reviews, settlement_waits, settlements
-from storage.driver import driver_faults
+from storage.copying import copy_rows
 
 _DAY: Final = timedelta(days=1)
 _AT_ONCE: Final = 1_000
@@ -85,10 +85,11 @@ def write_settlements(
         return
     at, by = office.now(), office.person.name
     lock(connection, {row.account_id for row in rows})
+    values = [_values(row, at, by) for row in rows]
     if connection.dialect.name == "postgresql":
-        _copy(connection, rows, at, by)
+        copy_rows(connection, "settlements", list(values[0]), [[*row.values()] for row in values])
     else:
-        connection.execute(insert(settlements), [_values(row, at, by) for row in rows])
+        connection.execute(insert(settlements), values)
     entries = entries_of(connection, rows, office.zone)
     if entries:
         post(connection, office, entries)
@@ -299,40 +300,3 @@ def _values(row: NewSettlement, at: datetime, by: str) -> dict[str, object]:
         "settled_by": by,
         "reason": row.reason,
     }
-
-
-_COLUMNS: Final = (
-    "supply_id, seq, account_id, since, until, sign, reverses_seq, replaces_seq, energy_wh, "
-    "amount_minor, tax_minor, lines, readings, carried, settled_at, settled_by, reason"
-)
-_COPY: Final = f"COPY settlements ({_COLUMNS}) FROM STDIN"
-
-
-def _copy(connection: Connection, rows: Sequence[NewSettlement], at: datetime, by: str) -> None:
-    """Rows in the text format of COPY; the triggers see each of them."""
-    end = f"{at.isoformat()}\t{_text(by)}"
-    lines = []
-    for row in rows:
-        reverses = "\\N" if row.reverses_seq is None else row.reverses_seq
-        replaces = "\\N" if row.replaces_seq is None else row.replaces_seq
-        reason = "\\N" if row.reason is None else _text(row.reason)
-        lines.append(
-            f"{row.supply_id}\t{row.seq}\t{row.account_id}\t{row.since.isoformat()}\t"
-            f"{row.until.isoformat()}\t{row.sign}\t{reverses}\t{replaces}\t{row.energy_wh}\t"
-            f"{row.amount_minor}\t{row.tax_minor}\t{_text(row.lines)}\t{_text(row.readings)}\t"
-            f"{row.carried}\t{end}\t{reason}\n"
-        )
-    data = "".join(lines).encode()
-    with (
-        driver_faults(connection, _COPY) as driver,
-        driver.cursor() as cursor,
-        cursor.copy(_COPY) as door,
-    ):
-        door.write(data)
-
-
-def _text(value: str) -> str:
-    """A text as COPY takes it."""
-    if "\\" in value:
-        value = value.replace("\\", "\\\\")
-    return value.replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
