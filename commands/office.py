@@ -91,30 +91,55 @@ def person_of(actor: Actor) -> Person:
 
 
 def seal_of(database: str) -> Seal:
-    """The seal for personal fields: of the file that is named, or of the one beside a SQLite file.
+    """The seal for personal fields, by the keys of `key_path`.
 
-    The one beside a SQLite file is made when it is missing and nothing was sealed yet.
+    A file beside a SQLite database is made when it is missing and nothing was sealed yet.
 
     Raises:
         SealKeyError: there is none.
     """
     from billing.privacy.key_file import VARIABLE, make_key_file, open_seal
 
+    path = key_path(database)
+    if not os.environ.get(VARIABLE) and not path.exists() and not _holds_sealed(database):
+        make_key_file(path)
+    return open_seal(path)
+
+
+def key_path(database: str) -> Path:
+    """Where the keys for personal fields are: the file that is named, or beside a SQLite file.
+
+    Raises:
+        SealKeyError: no file is named, and the database is none of SQLite.
+    """
+    from billing.privacy.faults import SealKeyError
+    from billing.privacy.key_file import VARIABLE
+
     named = os.environ.get(VARIABLE)
     if named:
-        return open_seal(Path(named))
+        return Path(named)
     head, mark, path = database.partition(":///")
-    if not (head.startswith("sqlite") and mark and path):
-        from billing.privacy.faults import SealKeyError
+    if head.startswith("sqlite") and mark and path:
+        return Path(f"{path}.personal-key")
+    raise SealKeyError(
+        f"Personal fields need a key: name its file with {VARIABLE}. "
+        "'meterhouse office key new FILE' makes one."
+    )
 
-        raise SealKeyError(
-            f"Personal fields need a key: name its file with {VARIABLE}. "
-            "'meterhouse office key FILE' makes one."
-        )
-    beside = Path(f"{path}.personal-key")
-    if not beside.exists():
-        make_key_file(beside)
-    return open_seal(beside)
+
+def _holds_sealed(database: str) -> bool:
+    """Whether personal fields are kept already: then a new key would open none of them."""
+    import billing.tables_all
+    from billing.privacy.fields import anything_sealed
+    from storage.engine import open_engine, reading
+
+    assert billing.tables_all.__doc__
+    engine = open_engine(database)
+    try:
+        with reading(engine) as connection:
+            return anything_sealed(connection)
+    finally:
+        engine.dispose()
 
 
 def _now() -> datetime:

@@ -45,6 +45,7 @@ from billing.accounts.values import (
 )
 from billing.faults import BadEntryError, BillingError
 from billing.office import Office
+from billing.payments.channels import find_channel
 from billing.privacy.masks import masked_email, masked_name, masked_number, masked_text
 from storage.engine import attempt
 
@@ -313,7 +314,9 @@ def _checked_terms(
     connection: Connection, office: Office, account_id: int, new: dict[str, Any]
 ) -> dict[str, Any]:
     _require_known(new, _TERMS)
-    terms_with(agreement_at(connection, account_id, office.now()), new)  # refuses what cannot be
+    after = terms_with(agreement_at(connection, account_id, office.now()), new)
+    for channel in (after.payment_channel, after.refund_channel):
+        find_channel(connection, channel)
     return new
 
 

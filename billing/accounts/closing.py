@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, Row, and_, exists, func, insert, or_, select, update
 
-from billing.accounts.checks import require_code, require_text
+from billing.accounts.checks import require_text
 from billing.accounts.faults import AccountStateError, ClosingStateError
 from billing.accounts.looking import agreement_at
 from billing.accounts.rows import lock_account, record
@@ -33,6 +33,7 @@ from billing.ledger.tables import account_entries
 from billing.notices.outbox import queue_notice
 from billing.notices.port import Event, Notice
 from billing.office import Office
+from billing.payments.channels import find_channel
 from billing.payments.refund import RefundState, find_refund
 from billing.payments.refunds import refund_to_pay
 from billing.payments.tables import refunds
@@ -80,6 +81,7 @@ def ask(connection: Connection, office: Office, account_id: int, wanted: CloseRe
         AccountStateError: it is not active.
         SettledSinceError: days after the end are settled already.
         BadEntryError: no reason, or a date that cannot be.
+        UnknownChannelError: there is no such channel for the refund.
     """
     row = lock_account(connection, account_id)
     if row.state != "active":
@@ -92,6 +94,7 @@ def ask(connection: Connection, office: Office, account_id: int, wanted: CloseRe
     channel = wanted.refund_channel
     if channel is None:
         channel = agreement_at(connection, account_id, now).refund_channel
+    find_channel(connection, channel)
     for supply_id in _open_supplies(connection, account_id):
         end_supply(connection, office, supply_id, ends_at, reason)
     closing_id: int = connection.execute(
@@ -100,7 +103,7 @@ def ask(connection: Connection, office: Office, account_id: int, wanted: CloseRe
             account_id=account_id,
             reason=reason,
             ends_at=ends_at,
-            refund_channel=require_code("The refund channel", channel),
+            refund_channel=channel,
             state=ClosingState.ASKED.value,
             asked_by=office.person.name,
             asked_at=now,
@@ -203,10 +206,11 @@ def refund_again(connection: Connection, office: Office, account_id: int, channe
         or find_refund(connection, found.refund_id).state not in _BACK
     ):
         raise ClosingStateError("No refund of this account has come back.")
+    find_channel(connection, channel)
     _set(
         connection,
         found.closing_id,
-        refund_channel=require_code("The refund channel", channel),
+        refund_channel=channel,
         refund_id=None,
         refund_minor=None,
         refund_due_at=None,

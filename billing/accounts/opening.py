@@ -33,6 +33,7 @@ from billing.ledger.books import BETWEEN
 from billing.ledger.entry import Entry, EntryKind, Purse
 from billing.ledger.posting import balance, post
 from billing.office import Office
+from billing.payments.channels import find_channel
 from storage.engine import attempt
 
 
@@ -223,8 +224,11 @@ def sign(connection: Connection, office: Office, account_id: int, terms: Terms) 
     Raises:
         AccountStateError: the application was not checked, or the agreement is signed already.
         BadEntryError: something of it cannot be.
+        UnknownChannelError: there is no such channel for payments or refunds.
     """
     agreed = checked_terms(terms)
+    for channel in (agreed.payment_channel, agreed.refund_channel):
+        find_channel(connection, channel)
     row = lock_account(connection, account_id)
     _require_state(row, "checked", "signed for")
     if _signed_deposit(connection, account_id) is not None:
