@@ -19,6 +19,7 @@ KINDS: Final = (
     "vendor.top_up",
     "vendor.commission",
     "drawer.office",
+    "voucher.office",
 )
 """The ledger transactions of this subject that touch a tender's account."""
 

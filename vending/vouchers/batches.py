@@ -7,6 +7,7 @@ activate   ``vouchers.receivable``       ``vouchers.outstanding``
 block      ``vouchers.outstanding``      ``vouchers.receivable``
 lapse      ``vouchers.outstanding``      ``vouchers.lapsed``
 a sale     ``tender.voucher``            as for any tender
+accounts   ``tender.voucher``            `onto_account`
 =========  ============================  ============================
 
 What customers may still claim is ``vouchers.outstanding`` less ``tender.voucher``.
@@ -20,10 +21,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, exists, func, insert, or_, select, update
 
 from vending.vouchers.faults import UnknownVoucherBatchError
 from vending.vouchers.tables import (
+    voucher_account_payments,
     voucher_batches,
     voucher_house,
     voucher_payments,
@@ -71,19 +73,26 @@ class VoucherBatch:
         return self.count - self.redeemed - self.blocked
 
 
-_BATCHES: Final[Select[Any]] = select(
-    voucher_batches,
+_PAID: Final = or_(
+    exists().where(voucher_payments.c.voucher_id == vouchers.c.voucher_id),
+    exists().where(voucher_account_payments.c.voucher_id == vouchers.c.voucher_id),
+)
+_REDEEMED: Final = [
     select(func.count())
-    .select_from(voucher_payments.join(vouchers))
+    .select_from(paid.join(vouchers))
     .where(vouchers.c.batch_id == voucher_batches.c.batch_id)
     .scalar_subquery()
-    .label("redeemed"),
+    for paid in (voucher_payments, voucher_account_payments)
+]
+_BATCHES: Final[Select[Any]] = select(
+    voucher_batches,
+    (_REDEEMED[0] + _REDEEMED[1]).label("redeemed"),
     select(func.count())
-    .select_from(vouchers.outerjoin(voucher_payments))
+    .select_from(vouchers)
     .where(
         vouchers.c.batch_id == voucher_batches.c.batch_id,
         vouchers.c.blocked.is_not(None),
-        voucher_payments.c.voucher_id.is_(None),
+        ~_PAID,
     )
     .scalar_subquery()
     .label("blocked"),
@@ -173,7 +182,7 @@ def block_voucher(connection: Connection, batch_id: int, serial: int, reason: st
             vouchers.c.batch_id == batch_id,
             vouchers.c.serial == serial,
             vouchers.c.blocked.is_(None),
-            ~exists().where(voucher_payments.c.voucher_id == vouchers.c.voucher_id),
+            ~_PAID,
         )
         .values(blocked=reason)
     )

@@ -28,7 +28,12 @@ from vending.vouchers.faults import (
     VoucherUsedError,
 )
 from vending.vouchers.pins import Pin
-from vending.vouchers.tables import voucher_batches, voucher_payments, vouchers
+from vending.vouchers.tables import (
+    voucher_account_payments,
+    voucher_batches,
+    voucher_payments,
+    vouchers,
+)
 
 _VOUCHER: Final[Select[Any]] = select(
     vouchers.c.voucher_id,
@@ -39,7 +44,10 @@ _VOUCHER: Final[Select[Any]] = select(
     voucher_batches.c.face_minor,
     voucher_batches.c.expires_at,
     voucher_payments.c.receipt_no,
-).select_from(vouchers.join(voucher_batches).outerjoin(voucher_payments))
+    voucher_account_payments.c.subject,
+).select_from(
+    vouchers.join(voucher_batches).outerjoin(voucher_payments).outerjoin(voucher_account_payments)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +200,10 @@ def _require_valid(row: Row[Any], now: datetime) -> None:
     if row.receipt_no is not None:
         raise VoucherUsedError(
             f"{name} has paid before, for receipt {row.receipt_no}: a voucher pays once."
+        )
+    if row.subject is not None:
+        raise VoucherUsedError(
+            f"{name} has paid before, onto an account ({row.subject}): a voucher pays once."
         )
     if row.state == BatchState.MADE:
         raise VoucherNotActiveError(

@@ -8,6 +8,8 @@
                     pays is `voucher_payments`
 `voucher_payments`  a voucher has paid for a receipt: once (primary key), of an active
                     batch only (trigger); immutable
+`voucher_account_payments`  a voucher has paid onto an account: once, and for no receipt
+                    (triggers); immutable
 `voucher_tries`     what was tried: counted before it is known to be right, so that no
                     try can be made without being counted; the result is set once
 ==================  ====================================================================
@@ -78,6 +80,14 @@ voucher_payments: Final = table(
         "receipt_no", Identifier, ForeignKey(receipts.c.receipt_no), nullable=False, unique=True
     ),
     Column("paid_at", UtcTimestamp, nullable=False),
+)
+
+voucher_account_payments: Final = table(
+    "voucher_account_payments",
+    Column("voucher_id", Identifier, ForeignKey(vouchers.c.voucher_id), primary_key=True),
+    Column("subject", Text, nullable=False, unique=True, comment="'payment 12' of the office"),
+    Column("paid_at", UtcTimestamp, nullable=False),
+    CheckConstraint("length(subject) > 0", name="subject"),
 )
 
 voucher_tries: Final = table(

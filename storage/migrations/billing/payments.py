@@ -28,6 +28,7 @@ def make() -> None:
     _make_refunds()
     _make_drawer_moves()
     _make_reconciliations()
+    _make_voucher_payments()
 
 
 def _make_channels() -> None:
@@ -433,4 +434,35 @@ def _make_reconciliations() -> None:
         name,
         ["reconciliation_id", "position", "kind", "reference", "theirs_minor", "ours_minor"],
         after="OLD.state <> 'open'",
+    )
+
+
+def _make_voucher_payments() -> None:
+    name = "voucher_account_payments"
+    table(
+        name,
+        reference("voucher_id"),
+        text("subject", comment="'payment 12' of the office"),
+        time("paid_at"),
+        primary(name, "voucher_id"),
+        foreign(name, ["voucher_id"], "vouchers"),
+        unique(name, "subject"),
+        check(name, "subject", "length(subject) > 0"),
+    )
+    triggers.immutable(name, ["voucher_id"], ["subject"])
+    triggers.inserted_only_if(
+        name,
+        "EXISTS (SELECT 1 FROM vouchers JOIN voucher_batches "
+        "ON voucher_batches.batch_id = vouchers.batch_id "
+        "WHERE vouchers.voucher_id = NEW.voucher_id AND vouchers.blocked IS NULL "
+        "AND voucher_batches.state = 'active') AND NOT EXISTS (SELECT 1 FROM voucher_payments "
+        "WHERE voucher_payments.voucher_id = NEW.voucher_id)",
+        "a voucher pays once, and only when it is valid",
+    )
+    triggers.refused_insert(
+        "voucher_payments",
+        "account",
+        "EXISTS (SELECT 1 FROM voucher_account_payments "
+        "WHERE voucher_account_payments.voucher_id = NEW.voucher_id)",
+        "a voucher pays once",
     )
