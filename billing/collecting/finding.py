@@ -43,7 +43,7 @@ def find_debts(office: Office, parts_max: int = 40) -> int:
             last = begin_part(connection, name)
             if last is None:
                 break
-            owing = _owing(connection, last)
+            owing = owing_after(connection, last, _AT_ONCE)
             if owing:
                 opened += _open(connection, office, owing)
             end_part(connection, name, owing[-1].account_id if owing else None, now)
@@ -52,8 +52,8 @@ def find_debts(office: Office, parts_max: int = 40) -> int:
     return opened
 
 
-def _owing(connection: Connection, last: int) -> Sequence[Any]:
-    """The next accounts that owe something."""
+def owing_after(connection: Connection, last: int, limit: int) -> Sequence[Any]:
+    """The next accounts that owe something: id, class of customers, mode."""
     there = account_entries.c
     balance = (
         select(there.balance_minor)
@@ -68,12 +68,12 @@ def _owing(connection: Connection, last: int) -> Sequence[Any]:
     return connection.execute(
         select(
             customer_accounts.c.account_id,
-            customer_accounts.c.customer_class,
+            customer_accounts.c.customer_class.label("customer_class"),
             customer_accounts.c.mode,
         )
         .where(customer_accounts.c.account_id > last, balance < 0)
         .order_by(customer_accounts.c.account_id)
-        .limit(_AT_ONCE)
+        .limit(limit)
     ).all()
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Select, exists, select
 from billing.collecting.cases import ActKind, CaseState, Debt, log
 from billing.collecting.deferring import resume_deferred
 from billing.collecting.finding import find_debts
+from billing.collecting.forecasting import forecast_due
 from billing.collecting.plans import call_instalments, end_plans
 from billing.collecting.score import snapshot_scores
 from billing.collecting.stepping import ASKER, step_due
@@ -35,6 +36,7 @@ def sweep(office: Office) -> int:
     touched += step_due(office)
     touched += light_again(office)
     touched += snapshot_scores(office)
+    touched += forecast_due(office)
     return touched
 
 
