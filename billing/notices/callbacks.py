@@ -44,6 +44,7 @@ def open_callbacks(
             "why": NO_ADDRESS,
             "state": "open",
             "opened_at": at,
+            "resend": 0,
         }
         for account_id, notice_id in wanted.items()
     ]
@@ -89,6 +90,7 @@ def open_contact_callback(connection: Connection, row: Any, why: str, at: dateti
         "why": why,
         "state": "open",
         "opened_at": at,
+        "resend": 0,
     }
     _insert_new(connection, [task])
 

@@ -106,7 +106,7 @@ def _queue(connection: Connection, office: Office, asked: Sequence[Notice]) -> l
         if once not in ids:
             continue
         if whom:
-            wanted.append((ids[once], rule, _keep_until(notice, rule, at), whom))
+            wanted.append((ids[once], rule, keep_until_of(notice.about, rule, at), whom))
         elif rule.callback and on:
             unheard.append((notice.account_id, ids[once]))
     queue_messages(connection, office, wanted, at)
@@ -236,8 +236,9 @@ def _ways(rule: Rule, preferred: str, reachable: Sequence[str]) -> Sequence[str]
     return [way for way in reachable if way == first or way in rule.also]
 
 
-def _keep_until(notice: Notice, rule: Rule, at: datetime) -> datetime:
-    named = notice.about.get(rule.keep_field)
+def keep_until_of(about: Mapping[str, Any], rule: Rule, at: datetime) -> datetime:
+    """Until when a notice says something new."""
+    named = about.get(rule.keep_field)
     if isinstance(named, str) and rule.keep_field.endswith("_at"):
         return datetime.fromisoformat(named)
     return at + timedelta(hours=rule.keep_h)

@@ -12,13 +12,14 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 from sqlalchemy import Connection, select, update
 
 from billing.accounts.tables import contacts, customer_accounts
 from billing.faults import BillingError
+from billing.notices.attachments import BillFiles, bill_file
 from billing.notices.channels.port import Adapter, Attachment, Fate, Outcome, Parcel, Sender
 from billing.notices.channels.setup import adapter_of
 from billing.notices.fates import give_up, locked, settle
@@ -38,6 +39,7 @@ from billing.notices.wording import find_wording
 from billing.office import Office
 from billing.person import SERVICE
 from storage.engine import attempt
+from vending.errors import VendingError
 
 _log: Final = structlog.get_logger("notices")
 _MARGIN: Final = timedelta(seconds=60)
@@ -55,13 +57,6 @@ _ADDRESS: Final = {
 }
 
 
-class BillFiles(Protocol):
-    """Where a bill's PDF comes from."""
-
-    def __call__(self, connection: Connection, office: Office, bill_id: int) -> Attachment:
-        """The file that goes with an e-mail."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Claimed:
     message_id: int
@@ -73,8 +68,9 @@ def send_due(
     channel: str,
     *,
     limit: int = 1_000,
-    bill_files: BillFiles | None = None,
+    bill_files: BillFiles = bill_file,
     stop: Callable[[], bool] = lambda: False,
+    progress: Callable[[int], object] = lambda _: None,
 ) -> int:
     """Send what is due on a channel; how many attempts were made.
 
@@ -82,8 +78,9 @@ def send_due(
         office: the office.
         channel: ``email``, ``sms``, ``wechat``.
         limit: so many at most.
-        bill_files: gives the files of bills; None: bills go without.
+        bill_files: gives the files of bills.
         stop: asked before each message.
+        progress: told after each.
     """
     with office.reading() as connection:
         row = connection.execute(
@@ -105,6 +102,7 @@ def send_due(
                     break
                 done += 1
                 _send(office, claimed, sender)
+                progress(done)
     except (ChannelDownError, ChannelSettingsError) as fault:
         _pause(office, channel, str(fault))
         return done
@@ -180,7 +178,7 @@ def _no_wait_until(rule: Rule, end: datetime) -> datetime:
 
 
 def _claim(
-    office: Office, channel: str, adapter: Adapter, bill_files: BillFiles | None
+    office: Office, channel: str, adapter: Adapter, bill_files: BillFiles
 ) -> _Claimed | None:
     """The next message, committed as ``sending``; None: there is none, or the rate is used up."""
     while True:
@@ -221,7 +219,7 @@ def _prepared(
     office: Office,
     row: Any,
     adapter: Adapter,
-    bill_files: BillFiles | None,
+    bill_files: BillFiles,
     now: datetime,
 ) -> Parcel | None:
     """What leaves; None: it does not leave now, and the row says why."""
@@ -237,7 +235,10 @@ def _prepared(
     try:
         with attempt(connection):
             parcel = parcel_of(connection, office, row, adapter, bill_files)
-    except BillingError as fault:  # one message that cannot be made does not stop the others
+    except (
+        BillingError,
+        VendingError,
+    ) as fault:  # one message that cannot be made does not stop the others
         connection.execute(_of(row).values(due_at=now + _PUT_OFF))
         note(connection, row.message_id, now, "put_off", SERVICE.name, str(fault))
         _log.warning("notice_put_off", message=row.message_id, code=fault.code)
@@ -252,7 +253,7 @@ def parcel_of(
     office: Office,
     row: Any,
     adapter: Adapter | None,
-    bill_files: BillFiles | None,
+    bill_files: BillFiles,
 ) -> Parcel | None:
     """A message ready to leave; None: there is no address any more."""
     found = _address(connection, office, row)
@@ -265,8 +266,8 @@ def parcel_of(
     told = render(wording, setting, row.event, about, account=account, name=name)
     text = {"email": told.letter, "sms": told.sms, "wechat": told.chat}[row.channel]
     files: Sequence[Attachment] = ()
-    if row.bill_id is not None and row.channel == "email" and bill_files is not None:
-        files = (bill_files(connection, office, row.bill_id),)
+    if row.bill_id is not None and row.channel == "email":
+        files = (bill_files(connection, office, row.bill_id, row.language),)
     domain = getattr(adapter, "domain", "meterhouse.invalid")
     return Parcel(reference_of(office, row, domain), address, told.subject, text, files)
 

@@ -187,7 +187,10 @@ notice_callbacks: Final = table(
     Column("done_at", UtcTimestamp),
     Column("done_by", Text),
     Column("outcome", Text),
+    Column("change_id", Identifier, ForeignKey("account_changes.change_id")),
+    Column("resend", WholeNumber, nullable=False, comment="1: once the change is applied"),
     CheckConstraint("state IN ('open', 'done')", name="state"),
+    CheckConstraint("resend = 0 OR (resend = 1 AND change_id IS NOT NULL)", name="resend"),
     CheckConstraint("(contact_id IS NULL) = (channel IS NULL)", name="whom"),
     CheckConstraint(
         "(state = 'done') = (done_at IS NOT NULL) AND (done_at IS NULL) = (done_by IS NULL) "
@@ -195,6 +198,12 @@ notice_callbacks: Final = table(
         name="done",
     ),
     Index("ix_notice_callbacks_account_id", "account_id"),
+    Index(
+        "ix_notice_callbacks_resend",
+        "callback_id",
+        sqlite_where=text("resend = 1"),
+        postgresql_where=text("resend = 1"),
+    ),
     Index(
         "uq_notice_callbacks_contact",
         "contact_id",

@@ -240,11 +240,15 @@ def _make_callbacks() -> None:
         time("done_at", null=True),
         text("done_by", null=True),
         text("outcome", null=True),
+        reference("change_id", null=True),
+        number("resend", comment="1: once the change is applied"),
         foreign(name, ["account_id"], "customer_accounts"),
         foreign(name, ["contact_id"], "contacts"),
         foreign(name, ["message_id"], "notice_messages"),
         foreign(name, ["notice_id"], "notices"),
+        foreign(name, ["change_id"], "account_changes"),
         check(name, "state", "state IN ('open', 'done')"),
+        check(name, "resend", "resend = 0 OR (resend = 1 AND change_id IS NOT NULL)"),
         check(name, "whom", "(contact_id IS NULL) = (channel IS NULL)"),
         check(
             name,
@@ -254,6 +258,7 @@ def _make_callbacks() -> None:
         ),
     )
     op.create_index("ix_notice_callbacks_account_id", name, ["account_id"])
+    _partial_index("ix_notice_callbacks_resend", name, ["callback_id"], "resend = 1")
     _partial_index(
         "uq_notice_callbacks_contact",
         name,
@@ -270,7 +275,7 @@ def _make_callbacks() -> None:
     )
     triggers.no_delete(name, ["callback_id"])
     triggers.forward_only(name, "state", ["open", "done"])
-    triggers.set_once(name, ["done_at", "done_by", "outcome"])
+    triggers.set_once(name, ["done_at", "done_by", "outcome", "change_id"])
 
 
 def _make_notes() -> None:

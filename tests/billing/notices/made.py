@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
-from billing.accounts.tables import contacts
+from billing.accounts.rows import insert_contact
+from billing.accounts.values import ContactDetails
 from billing.notices.tables import notice_channels
 from billing.office import Office
 
@@ -27,26 +28,17 @@ def make_contact(
 ) -> int:
     """A contact of an account; gives its id."""
 
-    def sealed(field: str, text: str | None) -> bytes | None:
-        return None if text is None else office.seal.seal(field, text)
-
-    number: int = connection.execute(
-        insert(contacts)
-        .values(
-            account_id=account_id,
-            role=role,
-            name_sealed=office.seal.seal("contact.name", "Li Wei"),
-            email_sealed=sealed("contact.email", email),
-            phone_sealed=sealed("contact.phone", phone),
-            wechat_sealed=sealed("contact.wechat", wechat),
-            language=language,
-            gets_bill=int(gets_bill),
-            gets_notices=int(gets_notices),
-            since=office.now(),
-        )
-        .returning(contacts.c.contact_id)
-    ).scalar_one()
-    return number
+    details = ContactDetails(
+        name="Li Wei",
+        role=role,
+        email=email,
+        phone=phone,
+        wechat=wechat,
+        language=language,
+        gets_bill=gets_bill,
+        gets_notices=gets_notices,
+    )
+    return insert_contact(connection, office, account_id, details)
 
 
 def set_up(
