@@ -152,9 +152,7 @@ def _usage(words: dict[str, Any], money: Currency) -> Usage:
         }
         month_before = MonthBefore(_milli(before["kwh"]), _milli(before["kvarh"]), charges)
     since = _moment(words["since"])
-    supply_since = (
-        _moment(words["supply_since"]).astimezone(UTC) if "supply_since" in words else None
-    )
+    begun = _moment(words["supply_since"]).astimezone(UTC) if "supply_since" in words else None
     return Usage(
         since.astimezone(UTC),
         _moment(words["until"]).astimezone(UTC),
