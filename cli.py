@@ -59,6 +59,7 @@ _COMMANDS: Final = {
     "serve": ("commands.serve:serve", "The head-end at work: read, command, watch meters."),
     "restore": ("commands.backup:restore", "Bring a backup back into an empty database."),
     "round": ("commands.round:round_", "Rounds of readings: show, watch, chase; read now."),
+    "settle": ("commands.settle:settle", "Settle readings; review, correct, report, explain."),
     "shift": ("commands.shift:shift", "Drawers: open, count, close, reprint."),
     "sign-in": ("commands.sign_in:sign_in", "Sign in at this till for some hours."),
     "sign-out": ("commands.sign_in:sign_out", "End the session of this till."),
@@ -83,7 +84,7 @@ _COMMANDS: Final = {
 _SECTIONS: Final = {
     "At the counter": "vend till shift batch voucher terminal vendor bank report",
     "What is sold, to whom": "init price tariff debt meter campaign",
-    "Office": "office rate bill notice",
+    "Office": "office rate bill notice settle",
     "Head-end: what there is": "link device place plan store readings round",
     "Head-end: at work": "serve top order protect window holiday emergency alarm finding",
     "One meter, one line": "read write relay time freeze token items profile frame",

@@ -59,7 +59,7 @@ class BillOrder:
     account_id: int
     kind: BillKind
     period: str | None = None
-    """Of a regular or collective one."""
+    """The month of the bill day that it is for; None: made between bill days."""
     corrects_bill_id: int | None = None
     """Of an adjustment."""
     due_days: int | None = None

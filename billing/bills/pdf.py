@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
@@ -19,7 +19,7 @@ from billing.bills.paper import Sheet, paper
 from billing.bills.tables import bills
 from billing.bills.wording import find_wording
 from billing.office import Office
-from vending.receipts.pdf import compile_pdf
+from vending.receipts.pdf import compile_pdf, look_up
 
 _AT_ONCE: Final = 500
 
@@ -61,8 +61,27 @@ def letters_pdf(connection: Connection, office: Office, letters: Sequence[Letter
     """
     sheets = sheets_of(connection, office, letters)
     made_at = max(each.bill.made_at for each in sheets)
-    title = sheets[0].bill.number if len(sheets) == 1 else sheets[0].document.utility
-    data = {
+    return compile_pdf(_template(), _data(office, sheets, letters), made_at=made_at)
+
+
+def last_pages(connection: Connection, office: Office, letters: Sequence[Letter]) -> list[int]:
+    """On which page of the PDF of letters each of them ends.
+
+    Raises:
+        NoSuchBillError, SealBrokenError, FontMissingError, PdfError: as for `bill_pdf`.
+    """
+    sheets = sheets_of(connection, office, letters)
+    found = look_up(_template(), _data(office, sheets, letters), "ends")
+    return [int(page) for page in found]
+
+
+def _template() -> str:
+    return (resources.files(__package__) / "templates" / "bill.typ").read_text("utf-8")
+
+
+def _data(office: Office, sheets: Sequence[Sheet], letters: Sequence[Letter]) -> dict[str, Any]:
+    utility = sheets[0].document.utility
+    return {
         "bills": [
             paper(
                 sheet,
@@ -72,11 +91,9 @@ def letters_pdf(connection: Connection, office: Office, letters: Sequence[Letter
             )
             for sheet, letter in zip(sheets, letters, strict=True)
         ],
-        "title": title,
-        "author": sheets[0].document.utility,
+        "title": sheets[0].bill.number if len(sheets) == 1 else utility,
+        "author": utility,
     }
-    template = (resources.files(__package__) / "templates" / "bill.typ").read_text("utf-8")
-    return compile_pdf(template, data, made_at=made_at)
 
 
 def language_of(sheet: Sheet, letter: Letter) -> str:

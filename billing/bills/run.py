@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, exists, func, select
 
-from billing.accounts.looking import supplies_of_many
+from billing.accounts.looking import agreement_at, supplies_of_many
 from billing.accounts.tables import agreements, customer_accounts
 from billing.bills.kinds import BillKind
 from billing.bills.making import BillOrder, make_bills
@@ -103,6 +103,24 @@ def count_due(office: Office, day: date | None = None) -> int:
             or 0
             for period in _periods(day or office.today())
         )
+
+
+def period_of(connection: Connection, office: Office, account_id: int) -> str | None:
+    """The period that an account's next regular bill is for; None: it is between bill days.
+
+    Raises:
+        NoAgreementError: no agreement is in force.
+    """
+    bill_day = agreement_at(connection, account_id, office.now()).bill_day
+    period = next(
+        each for each in _periods(office.today()) if each.first_day <= bill_day <= each.last_day
+    )
+    known = connection.scalar(
+        select(bills.c.bill_id).where(
+            bills.c.account_id == account_id, bills.c.period == period.name
+        )
+    )
+    return None if known is not None else period.name
 
 
 def _periods(day: date) -> tuple[_Period, _Period]:

@@ -47,7 +47,7 @@ bills: Final = table(
     Column("seq", WholeNumber, nullable=False, comment="1, 2, 3, ... of the account"),
     Column("number", Text, nullable=False, unique=True, comment="account-seq"),
     Column("kind", Text, nullable=False),
-    Column("period", Text, comment="of a regular or collective bill: 2026-11"),
+    Column("period", Text, comment="of a bill day's bill: 2026-11"),
     # when the bill before it was made
     Column("since", UtcTimestamp, nullable=False),
     Column("made_at", UtcTimestamp, nullable=False),
@@ -82,7 +82,7 @@ bills: Final = table(
         "kind IN ('regular', 'collective', 'non_metering', 'adjustment', 'instalment', 'final')",
         name="kind",
     ),
-    CheckConstraint("(period IS NOT NULL) = (kind IN ('regular', 'collective'))", name="period"),
+    CheckConstraint("period IS NULL OR kind IN ('regular', 'collective')", name="period"),
     CheckConstraint("(corrects_bill_id IS NOT NULL) = (kind = 'adjustment')", name="corrects"),
     CheckConstraint("since <= made_at AND made_at < due_at", name="times"),
     CheckConstraint("after_seq >= 0 AND through_seq >= after_seq", name="entries"),

@@ -56,6 +56,35 @@ def compile_picture(template: str, data: Mapping[str, Any], form: Literal["svg",
     return _typeset(template, data, form, _EPOCH)
 
 
+def look_up(template: str, data: Mapping[str, Any], label: str) -> Any:
+    """What a template has found out while it was typeset: the value of a labelled ``metadata``.
+
+    Args:
+        template: as for `compile_pdf`.
+        data: as for `compile_pdf`.
+        label: of the one ``metadata``, without its brackets.
+
+    Raises:
+        FontMissingError, PdfError: as for `compile_pdf`.
+    """
+    import typst
+
+    content = json.dumps(dict(data), ensure_ascii=False)
+    chosen = fonts_for(_letters(template, data))
+    try:
+        found = typst.query(
+            (_PRELUDE + template).encode(),
+            f"<{label}>",
+            field="value",
+            one=True,
+            font_paths=chosen.fonts,
+            sys_inputs={"data": content, "families": json.dumps(chosen.families)},
+        )
+    except typst.TypstError as fault:
+        raise PdfError(f"The PDF could not be typeset: {fault.message}.") from fault
+    return json.loads(found)
+
+
 def _typeset(
     template: str,
     data: Mapping[str, Any],

@@ -49,7 +49,7 @@ def _make_bills() -> None:
         number("seq", comment="1, 2, 3, ... of the account"),
         text("number", comment="account-seq"),
         text("kind"),
-        text("period", null=True, comment="of a regular or collective bill: 2026-11"),
+        text("period", null=True, comment="of a bill day's bill: 2026-11"),
         # when the bill before it was made
         time("since"),
         time("made_at"),
@@ -86,7 +86,7 @@ def _make_bills() -> None:
             "kind IN ('regular', 'collective', 'non_metering', 'adjustment', 'instalment', "
             "'final')",
         ),
-        check(name, "period", "(period IS NOT NULL) = (kind IN ('regular', 'collective'))"),
+        check(name, "period", "period IS NULL OR kind IN ('regular', 'collective')"),
         check(name, "corrects", "(corrects_bill_id IS NOT NULL) = (kind = 'adjustment')"),
         check(name, "times", "since <= made_at AND made_at < due_at"),
         check(name, "entries", "after_seq >= 0 AND through_seq >= after_seq"),

@@ -1,0 +1,273 @@
+"""Late fees: each day once, to the cent, capped, stopped by payment (requirement 18)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from fractions import Fraction
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import insert, select
+
+from billing.bills.due import DueDesk
+from billing.bills.faults import BillStateError
+from billing.bills.kinds import BillKind, Group
+from billing.bills.late_fees import LateFeeDesk, LateFeeRule, late_days_of, sweep
+from billing.bills.looking import document, due_of, open_bills
+from billing.bills.tables import late_fee_days
+from billing.faults import BadEntryError, OfficeRefusedError
+from billing.ledger.books import ADJUSTMENTS
+from billing.ledger.entry import Entry, EntryKind, Purse
+from billing.ledger.posting import balance, entries_of, post
+from billing.office import Office
+from tests.billing.bills.made import bill_now, pay
+from tests.billing.made import make_account
+from tests.shop.conftest import Clock
+
+DUE_DAYS = 14
+_EXAMPLES = count()
+
+
+def _rule(
+    office: Office, per_day_ppm: int, cap_bp: int = 100_00, *, grace: int = 0, least: int = 0
+) -> None:
+    rule = LateFeeRule("residential", office.today(), per_day_ppm, cap_bp, grace, least)
+    LateFeeDesk(office).set(rule)
+
+
+def _owe(office: Office, account_id: int, amount_minor: int) -> None:
+    with office.writing() as connection:
+        entry = Entry(account_id, EntryKind.ADJUSTMENT, -amount_minor, ADJUSTMENTS, "t 1", "used")
+        post(connection, office, [entry])
+
+
+def _billed(office: Office, amount_minor: int) -> int:
+    """An account with a bill of an amount."""
+    with office.writing() as connection:
+        account_id = make_account(connection, office)
+    _owe(office, account_id, amount_minor)
+    bill_now(office, account_id)
+    return account_id
+
+
+def _late(office: Office, account_id: int) -> list[int]:
+    with office.reading() as connection:
+        return [
+            -each.entry.amount_minor
+            for each in entries_of(connection, account_id, purse=Purse.CURRENT)
+            if each.entry.kind is EntryKind.LATE_FEE
+        ]
+
+
+def test_req18_nothing_is_charged_before_the_due_day_is_over(office: Office, clock: Clock) -> None:
+    _rule(office, 1000)
+    account_id = _billed(office, 500_00)
+    clock.advance(days=DUE_DAYS)
+    assert sweep(office) == 0, "the due day itself is in time"
+    clock.advance(days=1)
+    assert sweep(office) == 0, "the first late day has not ended"
+    clock.advance(days=1)
+    assert sweep(office) == 1
+    assert _late(office, account_id) == [50]
+
+
+def test_req18_each_day_is_charged_once_whenever_the_sweep_comes(
+    office: Office, clock: Clock
+) -> None:
+    _rule(office, 1000)
+    often, seldom = _billed(office, 333_33), _billed(office, 333_33)
+    clock.advance(days=DUE_DAYS + 1)
+    for _ in range(10):
+        clock.advance(days=1)
+        sweep(office)
+        assert sweep(office) == 0
+    assert sum(_late(office, often)) == sum(_late(office, seldom)) == 333_33 * 10 // 1000
+    third = _billed(office, 333_33)
+    clock.advance(days=DUE_DAYS + 11)
+    sweep(office)
+    assert sum(_late(office, third)) == 333_33 * 10 // 1000
+
+
+def test_req18_a_payment_stops_it(office: Office, clock: Clock) -> None:
+    _rule(office, 1000)
+    account_id = _billed(office, 500_00)
+    clock.advance(days=DUE_DAYS + 3)
+    sweep(office)
+    assert _late(office, account_id) == [50, 50]
+    with office.writing() as connection:
+        pay(connection, office, account_id, 200_00)
+    clock.advance(days=1)
+    sweep(office)
+    assert _late(office, account_id) == [50, 50, 30], "what is open at the end of the day counts"
+    with office.writing() as connection:
+        pay(connection, office, account_id, 300_00)
+    clock.advance(days=30)
+    assert sweep(office) == 0
+    with office.reading() as connection:
+        assert balance(connection, account_id) == -1_30, "late fees bear none themselves"
+        assert open_bills(connection, account_id) == []
+
+
+def test_req18_the_cap_holds(office: Office, clock: Clock) -> None:
+    _rule(office, 10_000, cap_bp=5_00)
+    account_id = _billed(office, 100_01)
+    clock.advance(days=DUE_DAYS + 40)
+    sweep(office)
+    assert sum(_late(office, account_id)) == 5_00
+    clock.advance(days=10)
+    assert sweep(office) == 0
+
+
+def test_req18_grace_and_small_sums_bear_none(office: Office, clock: Clock) -> None:
+    _rule(office, 1000, grace=5, least=10_00)
+    one, small = _billed(office, 500_00), _billed(office, 9_99)
+    clock.advance(days=DUE_DAYS + 6)
+    assert sweep(office) == 0
+    clock.advance(days=1)
+    assert sweep(office) == 1
+    assert (_late(office, one), _late(office, small)) == ([50], [])
+
+
+def test_req18_the_next_bill_shows_it_and_its_own_lateness_is_its_own(
+    office: Office, clock: Clock
+) -> None:
+    _rule(office, 1000)
+    account_id = _billed(office, 500_00)
+    clock.advance(days=DUE_DAYS + 6)
+    sweep(office)
+    _owe(office, account_id, 100_00)
+    second = bill_now(office, account_id)
+    assert second.sums[Group.LATE_FEE] == -2_50
+    assert second.to_pay_minor == 602_50
+    with office.reading() as connection:
+        [late] = [
+            each
+            for each in document(connection, second.bill_id).lines
+            if each.group is Group.LATE_FEE
+        ]
+        assert late.words == f"{second.number.rpartition('-')[0]}-1"
+        opened = open_bills(connection, account_id)
+        due = due_of(connection, account_id, office.now())
+    assert [(each.open_minor, each.late_minor) for each in opened] == [(500_00, 2_50), (100_00, 0)]
+    assert due is not None
+    assert (due.amount_minor, due.overdue_minor, due.due_at) == (602_50, 500_00, second.due_at)
+    clock.advance(days=DUE_DAYS + 2)
+    sweep(office)
+    # 16 days of the first bill, and one of the second, which bears on what it has charged alone
+    assert sum(_late(office, account_id)) == 2_50 + 16 * 50 + 10
+
+
+def test_req18_a_deferred_bill_is_late_later(office: Office, clock: Clock) -> None:
+    _rule(office, 1000)
+    account_id = _billed(office, 500_00)
+    with office.reading() as connection:
+        [opened] = open_bills(connection, account_id)
+    later = opened.due_at + timedelta(days=10)
+    DueDesk(office).defer(opened.bill.bill_id, later, "harvest comes in a week")
+    clock.advance(days=DUE_DAYS + 11)
+    assert sweep(office) == 0
+    clock.advance(days=1)
+    assert sweep(office) == 1
+    with pytest.raises(BillStateError, match="cannot be deferred") as fault:
+        DueDesk(office).defer(opened.bill.bill_id, later, "again")
+    assert fault.value.code == "bill_state"
+
+
+def test_req18_a_rule_holds_from_its_day_on(office: Office, clock: Clock) -> None:
+    _rule(office, 1000)
+    account_id = _billed(office, 100_00)
+    with pytest.raises(BadEntryError, match="begins later"):
+        _rule(office, 2000)
+    LateFeeDesk(office).set(
+        LateFeeRule("residential", office.today() + timedelta(days=DUE_DAYS + 3), 2000, 100_00)
+    )
+    clock.advance(days=DUE_DAYS + 5)
+    with pytest.raises(BadEntryError, match="today or later"):
+        LateFeeDesk(office).set(LateFeeRule("residential", date(2020, 1, 1), 1, 1))
+    sweep(office)
+    assert _late(office, account_id) == [10, 10, 20, 20]
+    with office.reading() as connection:
+        [opened] = open_bills(connection, account_id)
+        days = late_days_of(connection, opened.bill.bill_id)
+    assert [(each.open_minor, each.per_day_ppm, each.amount_minor) for each in days] == [
+        (100_00, 1000, 10),
+        (100_00, 1000, 10),
+        (100_00, 2000, 20),
+        (100_00, 2000, 20),
+    ]
+
+
+def test_req18_the_database_refuses_a_day_twice(office: Office, clock: Clock) -> None:
+    _rule(office, 1000)
+    _billed(office, 500_00)
+    clock.advance(days=DUE_DAYS + 2)
+    sweep(office)
+    with office.reading() as connection:
+        row = dict(connection.execute(select(late_fee_days)).one()._mapping)
+    for changed in ({}, {"day": "2027-01-01", "amount_minor": 51}):
+        with pytest.raises(OfficeRefusedError), office.writing() as connection:
+            connection.execute(insert(late_fee_days), row | changed)
+
+
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    charges=st.lists(st.integers(1, 10**6), min_size=1, max_size=3),
+    payments=st.dictionaries(st.integers(0, 75), st.integers(1, 5 * 10**5), max_size=6),
+    ppm=st.integers(1, 30_000),
+    cap_bp=st.integers(0, 100_00),
+    sweeps=st.sets(st.integers(0, 90), max_size=5),
+)
+def test_req18_late_fees_are_right_to_the_cent(
+    office: Office,
+    charges: list[int],
+    payments: dict[int, int],
+    ppm: int,
+    cap_bp: int,
+    sweeps: set[int],
+) -> None:
+    """Against a count by hand: days, fractions, and payments that go to the oldest bill first."""
+    start = office.now() + timedelta(days=400 * next(_EXAMPLES))
+    days = [0]
+    mine = replace(office, clock=lambda: start + timedelta(days=days[0]))
+    LateFeeDesk(mine).set(LateFeeRule("industrial", mine.today(), ppm, cap_bp))
+    with mine.writing() as connection:
+        account_id = make_account(connection, mine, customer_class="industrial")
+    for day in range(91):
+        days[0] = day
+        if day % 25 == 0 and day // 25 < len(charges):
+            _owe(mine, account_id, charges[day // 25])
+            bill_now(mine, account_id, BillKind.FINAL)
+        if day in payments:
+            with mine.writing() as connection:
+                pay(connection, mine, account_id, payments[day])
+        if day in sweeps or day == 90:
+            sweep(mine)
+    assert sum(_late(mine, account_id)) == _by_hand(charges, payments, ppm, cap_bp)
+    with mine.writing() as connection:
+        pay(connection, mine, account_id, 10**9)
+
+
+def _by_hand(charges: list[int], payments: dict[int, int], ppm: int, cap_bp: int) -> int:
+    left = list(charges)
+    purse = 0
+    exact = [Fraction(0)] * len(charges)
+    base: list[int | None] = [None] * len(charges)
+    for day in range(90):
+        purse += payments.get(day, 0)
+        for place in range(len(charges)):
+            if place * 25 <= day:
+                paid = min(purse, left[place])
+                left[place] -= paid
+                purse -= paid
+        for place in range(len(charges)):
+            if day > place * 25 + DUE_DAYS and left[place]:
+                if base[place] is None:
+                    base[place] = left[place]
+                exact[place] += Fraction(left[place] * ppm, 10**6)
+    return sum(
+        min(int(each), (most or 0) * cap_bp // 10_000)
+        for each, most in zip(exact, base, strict=True)
+    )
