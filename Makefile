@@ -21,7 +21,7 @@ $(shell test -x $(BIN)/python || rm -rf .venv)
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test check check-format check-lint check-types check-imports check-dependencies \
-	check-errors errors format bench torture proof lock clean venv
+	check-errors errors format bench torture proof town lock clean venv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' \
@@ -63,6 +63,9 @@ torture: .venv/installed-dev ## 100,000 vends under kill -9, repeats and races, 
 
 proof: .venv/installed-dev ## 10,000 meters read and commanded while workers and database die, then count
 	@$(BIN)/python -m benchmarks.proof $(ARGS)
+
+town: .venv/installed-dev ## 5,000 customers for a year, their ledger against an independent recount
+	@$(BIN)/python -m benchmarks.town $(ARGS)
 
 lock: ## pin the dependencies of pyproject.toml anew (UPGRADE=1: newest versions)
 	@test -x $(LOCK_VENV)/bin/uv || $(PYTHON) -m venv $(LOCK_VENV)
