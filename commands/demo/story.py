@@ -14,6 +14,8 @@ from functools import partial
 from itertools import count
 from typing import Final
 
+from commands.demo.account_home import AccountHome
+from commands.demo.account_scenes import AccountScenes
 from commands.demo.events import Event, KeyPress, Kind, Step, Tick
 from commands.demo.homes import Home
 from commands.demo.statement import HomeFigures, ShopFigures
@@ -71,6 +73,9 @@ class Story:
     now: datetime = START
     shop: Shop = field(init=False)
     homes: list[Home] = field(init=False)
+    neighbour: AccountHome = field(init=False)
+    """Prepaid as they are, but by an account: no token, no keys to press."""
+    account: AccountScenes = field(init=False)
     unexpected: list[str] = field(default_factory=list)
     """Answers of a meter that the story did not count on; the demo fails with them."""
     _agenda: list[tuple[datetime, int, _Scene]] = field(default_factory=list)
@@ -96,14 +101,19 @@ class Story:
         self._at(330, partial(self._borrow, bakary, amina))
         self._at(1_560, partial(self._change_key, chipo))
         self._at(1_620, partial(self._buy, chipo, 600))
+        self.neighbour = AccountHome(self.url, self.shop.utility, lambda: self.now)
+        self.account = AccountScenes(self.neighbour, START, self._plan, self.shop.utility.local)
+        self.account.begin()
 
     def close(self) -> None:
         """Let the database go."""
+        self.neighbour.close()
         self.shop.close()
 
     def play(self) -> Iterator[Step]:
         """Everything, in the order of time."""
         opening = "The shop opens: public test keys, a flat price, 16 % tax; three dark homes."
+        opening += " A fourth will pay on account."
         yield Event(self._local(), Kind.NOTE, opening)
         end = START + LENGTH
         while self.now < end:

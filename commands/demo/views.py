@@ -16,6 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from commands.demo.account_home import NAME, AccountHome
 from commands.demo.events import Event, KeyPress, Kind, Step, Tick
 from commands.demo.homes import Home
 
@@ -34,7 +35,7 @@ _RECEIPT_COLUMNS: Final = 48
 _FRAME_S: Final = 0.1
 _WEIGHTS: Final = {Tick: 2, KeyPress: 1, Event: 15}
 """How long each kind of step stands on the screen, against the others."""
-_WHOLE_WEIGHT: Final = 2_000
+_WHOLE_WEIGHT: Final = 2_300
 """What the whole story comes to, about."""
 
 
@@ -52,6 +53,7 @@ def show_plain(steps: Iterable[Step], console: Console, *, receipts: bool) -> No
 def show_live(
     steps: Iterable[Step],
     homes: Sequence[Home],
+    neighbour: AccountHome,
     span: tuple[datetime, datetime],
     console: Console,
     *,
@@ -62,6 +64,7 @@ def show_live(
     Args:
         steps: the story.
         homes: whose meters are shown.
+        neighbour: whose account is shown beside them.
         span: when the story begins and ends, by its own clock.
         console: a terminal.
         seconds: how long it shall take, about.
@@ -77,7 +80,8 @@ def show_live(
             if time.monotonic() - drawn >= _FRAME_S or isinstance(step, Event):
                 drawn = time.monotonic()
                 header = _header(step.at, span, seconds)
-                live.update(_screen(header, homes, log, receipt, console), refresh=True)
+                faces = [*map(_meter_face, homes), _account_face(neighbour)]
+                live.update(_screen(header, faces, log, receipt, console), refresh=True)
             due += seconds * _WEIGHTS[type(step)] / _WHOLE_WEIGHT
             time.sleep(max(due - time.monotonic(), 0))
 
@@ -110,14 +114,14 @@ def _header(now: datetime, span: tuple[datetime, datetime], seconds: int) -> Tab
 
 def _screen(
     header: RenderableType,
-    homes: Sequence[Home],
+    faces: Sequence[Panel],
     log: Iterable[Event],
     receipt: str,
     console: Console,
 ) -> Layout:
     screen = Layout()
     screen.split_column(Layout(header, size=1), Layout(name="meters", size=8), Layout(name="below"))
-    screen["meters"].split_row(*(Layout(_meter_face(home)) for home in homes))
+    screen["meters"].split_row(*map(Layout, faces))
     rows = max(console.height - 11, 3)
     lines = [_line(event) for event in log][-rows:]
     for line in lines:
@@ -157,6 +161,27 @@ def _meter_face(home: Home) -> Panel:
     return Panel(
         body,
         title=f"{home.name} · {home.drn}",
+        title_align="left",
+        border_style="yellow" if lit else "red",
+    )
+
+
+def _account_face(home: AccountHome) -> Panel:
+    keypad = home.meter.keypad
+    lit = keypad.is_lit
+    used_wh = keypad.registers.consumed_wh
+    balance = home.office.currency.text(home.balance_minor) if home.number else "-"
+    body = Group(
+        Text(f"on account  {balance}", style="bold black on cyan", justify="center"),
+        Text(f"load      {keypad.drawn_w:>8,} W"),
+        Text(f"used      {used_wh // 1000:>5,}.{used_wh % 1000 // 10:02d} kWh"),
+        Text("light     ").append(
+            "      on" if lit else "     OFF", style="bold yellow" if lit else "bold red"
+        ),
+    )
+    return Panel(
+        body,
+        title=f"{NAME} · {home.number or 'no account yet'}",
         title_align="left",
         border_style="yellow" if lit else "red",
     )

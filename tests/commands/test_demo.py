@@ -9,6 +9,7 @@ from dataclasses import replace
 import pexpect
 import pytest
 
+from commands.demo.account_figures import AccountFigures, account_disagreements
 from commands.demo.statement import HomeFigures, ShopFigures, disagreements
 from tests.commands.running import ROOT, meterhouse
 
@@ -41,6 +42,31 @@ def test_plain_lines_tell_the_whole_story() -> None:
     assert "\x1b" not in done.stdout
 
 
+def test_the_home_on_account_goes_dark_and_comes_back_by_its_meters_own_word() -> None:
+    done = meterhouse("demo", "--no-receipts")
+    assert done.returncode == 0, done.stdout + done.stderr
+    story = [line.split("Dana")[1].strip() for line in done.stdout.splitlines() if "Dana  " in line]
+    assert [line for line in story if not line.startswith(("opens", "is read", "looks"))] == [
+        "pays 4.00 by phone",
+        "is told: your balance is low",
+        "is told: supply goes off on Monday 09:00, unless you pay",
+        "is in the dark: Done: the contact is open.",
+        "is told: supply is off",
+        "pays 20.00 by phone; balance 17.80",
+        "has light: Done: the contact is closed.",
+        "is told: supply is on again",
+    ]
+
+
+@pytest.mark.parametrize(("change", "count"), [({}, 0), ({"balance_minor": 1}, 1),
+                                               ({"used_wh": 979}, 1)])  # fmt: skip
+def test_the_accounts_figures_are_held_against_each_other(
+    change: dict[str, int], count: int
+) -> None:
+    sound = AccountFigures("Dana", "1000000018", 500, 500, 0, 1_000, 1_000)
+    assert len(account_disagreements(replace(sound, **change))) == count  # type: ignore[arg-type]
+
+
 def test_a_lost_watt_hour_is_noticed() -> None:
     done = meterhouse("demo", "--rig", "--no-receipts")
     assert done.returncode == 1
@@ -56,6 +82,8 @@ def test_it_agrees_whatever_the_homes_use(seed: str) -> None:
     assert statement["agrees"]
     assert statement["sold_wh"] == statement["accepted_wh"] > 0
     assert statement["consumed_ws"] + statement["remaining_ws"] == statement["sold_wh"] * 3_600
+    account = statement["account"]
+    assert account["paid_minor"] - account["settled_minor"] == account["balance_minor"]
 
 
 def test_the_live_picture_runs_on_a_terminal() -> None:
