@@ -28,8 +28,9 @@ from billing.payments.faults import (
     UnknownReconciliationError,
 )
 from billing.payments.payment import Payment, PaymentState
+from billing.payments.providers import provider_of
 from billing.payments.refund import require_reason
-from billing.payments.statements import reference_of, statement_lines
+from billing.payments.statements import reference_of
 from billing.payments.tables import payments, reconciled_differences, reconciliations
 from billing.person import Right
 from storage.audit import record
@@ -105,7 +106,7 @@ class ReconciliationDesk:
             found = find_channel(connection, channel)
         if known is not None:
             return self.show(known)[0]
-        lines = list(statement_lines(self.office, found, content))
+        lines = list(provider_of(found).statement(self.office, content))
         with self.office.writing() as connection:
             channel_for_money(connection, self.office, channel)
             known = _by_file(connection, channel, sha256)

@@ -44,7 +44,7 @@ def statement_lines(office: Office, channel: Channel, content: bytes) -> Iterato
     money = office.currency
     try:
         if settings.get("format") == "camt":
-            yield from keyed(read_camt(io.BytesIO(content), {money.code: money.digits}))
+            yield from keyed(read_camt(io.BytesIO(content), {money.code: money.minor_digits}))
             return
         yield from keyed(
             read_csv(
@@ -52,7 +52,7 @@ def statement_lines(office: Office, channel: Channel, content: bytes) -> Iterato
                 load_mapping(str(settings.get("mapping", "generic"))),
                 account=str(settings.get("account") or channel.name),
                 currency=money.code,
-                digits=money.digits,
+                digits=money.minor_digits,
             )
         )
     except (BankFileError, BankMappingError) as fault:

@@ -1,4 +1,5 @@
-"""A few lines of HTTP for providers' messages: ``POST /<channel>``, one a connection.
+"""A few lines of HTTP for providers' messages: ``POST /<channel>``, one a connection; ``GET
+/health`` for whoever watches.
 
 It is bound to the loopback unless told otherwise: TLS and the way in from the internet are a
 reverse proxy's, whose work they are.
@@ -127,6 +128,8 @@ async def _request(reader: asyncio.StreamReader) -> tuple[str, dict[str, str], b
     if len(words) != 3 or not words[2].startswith("HTTP/1."):
         raise _Refused(400, "This is no HTTP request.")
     method, target = words[0], words[1]
+    if method == "GET" and target == "/health":
+        raise _Refused(200, "up")
     if method != "POST":
         raise _Refused(405, "Payments are posted.")
     headers = _headers(lines)
