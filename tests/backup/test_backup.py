@@ -1,0 +1,229 @@
+"""A database is backed up while it is written to, and brought back whole (requirement 30)."""
+
+from __future__ import annotations
+
+import json
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import make_url, select
+from sqlalchemy import text as sql
+
+from billing.ledger.books import FEES
+from billing.ledger.entry import Entry, EntryKind
+from billing.ledger.posting import entries_of, post
+from billing.ledger.tables import account_entries
+from billing.office import Office
+from storage import audit
+from storage.audit import head
+from storage.backup.archive import MANIFEST, Progress
+from storage.backup.checking import check_trail
+from storage.backup.faults import BackupBrokenError, BackupFileError, BackupToolError
+from storage.backup.making import back_up
+from storage.backup.postgresql_dump import TOOLS_VARIABLE
+from storage.backup.restoring import restore
+from storage.engine import open_engine, reading, writing
+from storage.errors import DatabaseExistsError, DatabaseMissingError, InvariantError
+from tests.billing.accounts.desks import desk_of, open_account
+from tests.billing.made import make_account, make_supply
+from tests.shop.databases import Databases, SqliteFiles
+
+
+@contextmanager
+def _counting(_what: str) -> Iterator[Progress]:
+    yield lambda _done, _total: None
+
+
+def _entry(account_id: int, amount_minor: int) -> Entry:
+    return Entry(account_id, EntryKind.FEE, amount_minor, FEES, "test 1", "a fee")
+
+
+def _fill(office: Office, accounts: int = 20) -> list[int]:
+    with office.writing() as connection:
+        ids = [make_account(connection, office) for _ in range(accounts)]
+        for account_id in ids:
+            make_supply(connection, office, account_id)
+        post(connection, office, [_entry(each, -number) for number, each in enumerate(ids, 1)])
+    return ids
+
+
+class Writer:
+    """Posts and leaves audit lines, on and on, until it is told to stop."""
+
+    def __init__(self, office: Office, account_id: int) -> None:
+        self._office = office
+        self._account_id = account_id
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._write)
+        self.posted = 0
+        self.faults: list[BaseException] = []
+
+    def __enter__(self) -> Writer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        assert self.faults == []
+
+    def _write(self) -> None:
+        try:
+            while not self._stop.is_set():
+                with self._office.writing() as connection:
+                    post(connection, self._office, [_entry(self._account_id, -7)])
+                    audit.record(
+                        connection,
+                        self._office.now(),
+                        actor="test",
+                        action="test.post",
+                        subject=str(self._account_id),
+                    )
+                self.posted += 1
+        except BaseException as fault:  # noqa: BLE001 - the test looks at it
+            self.faults.append(fault)
+
+
+def _wait_until(true: Callable[[], bool]) -> None:
+    for _ in range(2_000):
+        if true():
+            return
+        threading.Event().wait(0.005)
+    raise AssertionError("it never came")
+
+
+def test_req30_a_backup_of_a_database_at_work_is_brought_back_whole(
+    office: Office, database_url: str, databases: Databases, tmp_path: Path
+) -> None:
+    ids = _fill(office)
+    open_account(desk_of(office))
+    file = tmp_path / "shop.backup"
+    with Writer(office, ids[0]) as writer:
+        _wait_until(lambda: writer.posted > 3)
+        manifest = back_up(database_url, file, _counting)
+        _wait_until(lambda: writer.posted > manifest.rows["account_entries"])
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["shop.backup"]
+    target = databases.empty()
+    try:
+        assert restore(file, target, _counting) == manifest
+        engine = open_engine(target)
+        with reading(engine) as connection:
+            check_trail(connection, lambda _done, _total: None)
+            assert str(head(connection)) == manifest.audit_head
+            brought = {each: entries_of(connection, each) for each in ids}
+            rows = connection.execute(select(account_entries)).all()
+        with reading(office.engine) as connection:
+            kept = {each: entries_of(connection, each) for each in ids}
+        assert all(kept[each][: len(brought[each])] == brought[each] for each in ids)
+        assert len(rows) == manifest.rows["account_entries"]
+        total = sum(row.amount_minor for row in rows)
+        assert total == manifest.sums["account_entries.amount_minor"]
+        # the rules came back with the rows, and ids go on where they were
+        with pytest.raises(InvariantError, match="never"), writing(engine) as connection:
+            connection.execute(sql("DELETE FROM account_entries"))
+        copy = Office(engine, office.zone, office.currency, office.clock, office.seal)
+        _id, number = open_account(desk_of(copy), name="Sun Yu", identity="NEW 1")
+        assert desk_of(copy).search("Sun Yu")[0].account.number == number
+        engine.dispose()
+        with pytest.raises(DatabaseExistsError):
+            restore(file, target, _counting)
+    finally:
+        databases.discard(target)
+
+
+def test_req30_a_damaged_backup_is_refused_and_nothing_is_brought_back(
+    office: Office, database_url: str, databases: Databases, tmp_path: Path
+) -> None:
+    _fill(office, 2)
+    file = tmp_path / "shop.backup"
+    back_up(database_url, file, _counting)
+    whole = file.read_bytes()
+    with zipfile.ZipFile(file) as archive:
+        info = max(archive.infolist(), key=lambda each: each.file_size)
+        place = info.header_offset + 200 + info.compress_size // 2
+    target = databases.empty()
+    try:
+        for broken in (
+            whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :],
+            whole[: len(whole) // 2],
+            b"",
+        ):
+            file.write_bytes(broken)
+            with pytest.raises((BackupBrokenError, BackupFileError)) as refused:
+                restore(file, target, _counting)
+            assert refused.value.code in ("backup_broken", "backup_file")
+        file.write_bytes(whole)
+        restore(file, target, _counting)
+    finally:
+        databases.discard(target)
+
+
+def test_a_manifest_that_does_not_fit_is_told(
+    office: Office, database_url: str, databases: Databases, tmp_path: Path
+) -> None:
+    _fill(office, 2)
+    file, forged = tmp_path / "a", tmp_path / "b"
+    manifest = back_up(database_url, file, _counting)
+    with zipfile.ZipFile(file) as old, zipfile.ZipFile(forged, "w") as new:
+        document = json.loads(old.read(MANIFEST))
+        document["sums"]["account_entries.amount_minor"] += 1
+        new.writestr(manifest.member, old.read(manifest.member))
+        new.writestr(MANIFEST, json.dumps(document))
+    target = databases.empty()
+    try:
+        with pytest.raises(BackupBrokenError, match=r"account_entries\.amount_minor"):
+            restore(forged, target, _counting)
+    finally:
+        databases.discard(target)
+
+
+def test_a_backup_replaces_no_file_and_needs_a_shop(
+    database_url: str, databases: Databases, tmp_path: Path
+) -> None:
+    file = tmp_path / "there"
+    file.write_text("precious")
+    with pytest.raises(BackupFileError, match="already") as refused:
+        back_up(database_url, file, _counting)
+    assert refused.value.code == "backup_file"
+    assert file.read_text() == "precious"
+    with pytest.raises(BackupFileError):
+        back_up(database_url, tmp_path / "no" / "folder", _counting)
+    empty = databases.empty()
+    if not isinstance(databases, SqliteFiles):
+        with pytest.raises(DatabaseMissingError):
+            back_up(empty, tmp_path / "new", _counting)
+        databases.discard(empty)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_backup_goes_into_its_own_kind_of_database(
+    database_url: str, sqlite_files: SqliteFiles, tmp_path: Path
+) -> None:
+    file = tmp_path / "shop.backup"
+    back_up(database_url, file, _counting)
+    is_sqlite = make_url(database_url).get_backend_name() == "sqlite"
+    other = "postgresql://nobody@localhost/none" if is_sqlite else sqlite_files.empty()
+    with pytest.raises(BackupFileError, match="of that kind"):
+        restore(file, other, _counting)
+
+
+def test_a_missing_tool_is_said_to_be_missing(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if database_url.startswith("sqlite"):
+        pytest.skip("PostgreSQL's tools")
+    monkeypatch.setenv(TOOLS_VARIABLE, str(tmp_path))
+    with pytest.raises(BackupToolError, match="Install") as refused:
+        back_up(database_url, tmp_path / "new", _counting)
+    assert refused.value.code == "backup_tool"
+    old = tmp_path / "pg_dump"
+    old.write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 9.6'\n")
+    old.chmod(0o755)
+    with pytest.raises(BackupToolError, match="9"):
+        back_up(database_url, tmp_path / "new", _counting)
+    assert not (tmp_path / "new").exists()
