@@ -140,7 +140,7 @@ def settle_unknown(connection: Connection, row: Any, at: datetime) -> None:
 
 def ask_again(connection: Connection, row: Any, at: datetime) -> None:
     """An e-mail was not confirmed in time: once more, then a person calls."""
-    if row.round == 1 and at < row.keep_until:
+    if row.channel == "email" and row.round == 1 and at < row.keep_until:
         connection.execute(
             _of(row.message_id).values(
                 **_cleared("queued"), state="queued", due_at=at, round=row.round + 1

@@ -18,6 +18,7 @@ from billing.notices.calling import resend_corrected
 from billing.notices.channels.port import CHANNELS
 from billing.notices.fates import ask_again, locked, lost, settle_unknown
 from billing.notices.faults import MailboxError
+from billing.notices.proofs import ask_providers
 from billing.notices.sending import send_due
 from billing.notices.staff import take_alarms, tell_staff
 from billing.notices.tables import notice_channels, notice_messages
@@ -49,7 +50,7 @@ def sweep(
         stop: asked now and then.
         progress: told now and then how much was done.
     """
-    done = 0
+    done = ask_providers(office)
     for column, act in _DUE:
         done += _every(office, column, act, stop)
     done += _answers(office, limit)

@@ -45,7 +45,7 @@ def test_req16_a_storm_of_alarms_is_two_messages_to_each_on_duty(
 ) -> None:
     with office.writing() as connection:
         set_up(connection, office, "email", "file", {"folder": str(tmp_path)})
-    alarm(office, "feeder 1 is out", "critical")
+    alarm(office, "feeder 1 is out", Severity.CRITICAL)
     sweep(office)
     assert texts(tmp_path) == []  # nobody is named yet
     desk = StaffDesk(office)
@@ -60,8 +60,8 @@ def test_req16_a_storm_of_alarms_is_two_messages_to_each_on_duty(
     assert "feeder 1 is out" in first[0]
     assert "告警" in first[1]
     for number in range(100):
-        alarm(office, f"meter {number} is silent", "warning")
-    alarm(office, "feeder 2 is out", "critical")
+        alarm(office, f"meter {number} is silent", Severity.WARNING)
+    alarm(office, "feeder 2 is out", Severity.CRITICAL)
     sweep(office)
     assert len(texts(tmp_path)) == 2
     clock.advance(minutes=5)
@@ -80,7 +80,7 @@ def test_a_role_without_an_address_keeps_its_alarms(office: Office, tmp_path: Pa
         set_up(connection, office, "email", "file", {"folder": str(tmp_path)})
     desk = StaffDesk(office)
     number = desk.add("duty", "email", "duty@power.example")
-    alarm(office, "late at night", "critical", "management")
+    alarm(office, "late at night", Severity.CRITICAL, "management")
     sweep(office)
     with office.reading() as connection:
         assert connection.scalars(select(staff_alarms.c.notice_id)).all() == [None]
