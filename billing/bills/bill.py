@@ -226,7 +226,9 @@ def addressee_json(addressee: Addressee) -> str:
 
 
 def addressee_of(opened: str) -> Addressee:
-    """An addressee from what was sealed."""
+    """An addressee from what was sealed; of an erased one nothing is left."""
+    if not opened:
+        return Addressee("")
     given = json.loads(opened)
     return Addressee(
         name=given["name"],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 from billing.bills.bill import BillLine
 from billing.bills.energy import energy_lines
@@ -15,8 +16,8 @@ from billing.bills.kinds import GROUP_OF, Group
 from billing.ledger.entry import EntryKind, Posted
 from billing.settlement.looking import Settlement, key_of_source
 
-_METERED = (EntryKind.ENERGY, EntryKind.ENERGY_REVERSED)
-LATE_FEE_SOURCE = "late_fee"
+METERED: Final = (EntryKind.ENERGY, EntryKind.ENERGY_REVERSED)
+LATE_FEE_SOURCE: Final = "late_fee"
 """First word of the source of late fees: ``late_fee 1000000019-3``, the bill's number."""
 
 
@@ -58,7 +59,7 @@ def metered(
     entries: Sequence[Posted], settlements: Mapping[tuple[int, int], Settlement]
 ) -> list[Settlement]:
     """The settlements that are on a bill, in the order of supply and number."""
-    keys = {key_of_source(each.entry.source) for each in entries if each.entry.kind in _METERED}
+    keys = {key_of_source(each.entry.source) for each in entries if each.entry.kind in METERED}
     chosen = {key: each for key, each in settlements.items() if key in keys}
     chosen.update({key: each for key, each in settlements.items() if not each.amount_minor})
     return [chosen[key] for key in sorted(chosen)]
@@ -66,7 +67,7 @@ def metered(
 
 def has_energy(entries: Sequence[Posted]) -> bool:
     """Whether consumption is among the entries."""
-    return any(each.entry.kind in _METERED for each in entries)
+    return any(each.entry.kind in METERED for each in entries)
 
 
 def _settled(
@@ -86,7 +87,7 @@ def _settled(
 
 
 def _key(posted: Posted) -> tuple[int, int] | None:
-    return key_of_source(posted.entry.source) if posted.entry.kind in _METERED else None
+    return key_of_source(posted.entry.source) if posted.entry.kind in METERED else None
 
 
 def _single(posted: Posted, fee_codes: Mapping[int, str]) -> BillLine:

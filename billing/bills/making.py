@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, Final
 
 from sqlalchemy import Connection, and_, func, insert, or_, select
 
@@ -31,7 +31,7 @@ from billing.bills.bill import (
 from billing.bills.energy import billed_supplies, devices_of, use_by_month
 from billing.bills.faults import EnergyUnbilledError, NothingToBillError
 from billing.bills.kinds import BillKind, Group
-from billing.bills.lines import bill_lines, has_energy, metered
+from billing.bills.lines import METERED, bill_lines, has_energy, metered
 from billing.bills.sending import hand_over
 from billing.bills.tables import account_fees, bill_standings, bills
 from billing.bills.texts import Information, chosen, texts_on
@@ -48,7 +48,10 @@ from billing.settlement.looking import (
 from billing.settlement.tables import settlements
 from headend.registry.tables import end_devices
 
-_LONG_AGO = timedelta(days=45)
+_DUE_DAYS: Final = 14
+"""Where no agreement says how many."""
+_DAYS_AT_LEAST: Final = 7
+_LONG_AGO: Final = timedelta(days=45)
 """An older span that costs nothing is not looked for."""
 
 
@@ -64,6 +67,8 @@ class BillOrder:
     """Of an adjustment."""
     due_days: int | None = None
     """None: as agreed."""
+    bill_day: date | None = None
+    """From which the days are counted; None: the day on which it is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,21 +285,28 @@ def _document(
 def _due_at(office: Office, facts: _Facts, order: BillOrder, entries: Sequence[Posted]) -> datetime:
     """When the due day is over: one for the whole bill.
 
-    That of an instalment is the plan's, unless it is over.
+    It is counted from the bill day, as settlements count it, but a bill that is made late leaves a
+    week at least.  That of an instalment is the plan's; what was deferred is not due before that.
     """
+    deferred = [
+        each.entry.due_at
+        for each in entries
+        if each.entry.kind not in METERED
+        and each.entry.due_at is not None
+        and each.entry.due_at > facts.at
+    ]
+    if order.kind is BillKind.INSTALMENT and deferred:
+        return min(deferred)
     agreement = facts.agreements.get(order.account_id)
     days = order.due_days
     if days is None:
-        days = 14 if agreement is None else agreement.due_days
-    if order.kind is BillKind.INSTALMENT:
-        dues = [
-            each.entry.due_at
-            for each in entries
-            if each.entry.kind is EntryKind.PLAN and each.entry.due_at is not None
-        ]
-        if dues and min(dues) > facts.at:
-            return min(dues)
-    return office.day_start(facts.at.astimezone(office.zone).date() + timedelta(days=days + 1))
+        days = _DUE_DAYS if agreement is None else agreement.due_days
+    today = facts.at.astimezone(office.zone).date()
+    day = max(
+        (order.bill_day or today) + timedelta(days=days),
+        today + timedelta(days=min(days, _DAYS_AT_LEAST)),
+    )
+    return max([office.day_start(day + timedelta(days=1)), *deferred])
 
 
 def _bills_before(connection: Connection, account_ids: Sequence[int]) -> dict[int, _Before]:

@@ -182,7 +182,8 @@ def _make(
             waiting += 1
             continue
         kind = BillKind.COLLECTIVE if len(mine) > 1 else BillKind.REGULAR
-        orders.append(BillOrder(account_id, kind, period.name))
+        day = cut.astimezone(office.zone).date()
+        orders.append(BillOrder(account_id, kind, period.name, bill_day=day))
     made = make_bills(connection, office, orders)
     return RunSums(
         len(made), waiting, len(orders) - len(made), sum(each.to_pay_minor for each in made)

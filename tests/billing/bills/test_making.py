@@ -338,3 +338,21 @@ def test_a_bill_takes_the_days_of_its_order(office: Office) -> None:
         order = BillOrder(account_id, BillKind.FINAL)
         made = make_bill(connection, office, replace(order, due_days=3))
     assert made.due_on(office.zone) == office.today() + timedelta(days=3)
+
+
+def test_what_was_deferred_is_not_due_before_that(office: Office) -> None:
+    later = office.day_start(office.today() + timedelta(days=50))
+    with office.writing() as connection:
+        account_id = make_account(connection, office)
+        post(connection, office, [_adjust(account_id, -5_00, due_at=later)])
+    assert bill_now(office, account_id).due_at == later
+
+
+def test_a_late_bill_leaves_a_week(office: Office) -> None:
+    with office.writing() as connection:
+        account_id = make_account(connection, office)
+        post(connection, office, [_adjust(account_id, -5_00)])
+        long_ago = office.today() - timedelta(days=20)
+        order = BillOrder(account_id, BillKind.FINAL, bill_day=long_ago)
+        made = make_bill(connection, office, order)
+    assert made.due_on(office.zone) == office.today() + timedelta(days=7)
