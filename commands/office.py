@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from billing.person import Person, Right
 from commands.counter import login_name, open_shop
+from commands.office_work import watchers
 from commands.station import person_of as person_at_station
 from vending.people.actor import Permission
 
@@ -36,8 +37,12 @@ _RIGHTS: Final = {
 
 
 @contextmanager
-def open_office(database: str) -> Iterator[Office]:
+def open_office(database: str, operator: str = "") -> Iterator[Office]:
     """The office on a shop's database, for whoever is signed in there.
+
+    Args:
+        database: its URL.
+        operator: who acts where nobody signs in; empty: by the login name.
 
     Raises:
         VendingError: the database cannot be opened, or nobody is signed in.
@@ -62,10 +67,11 @@ def open_office(database: str) -> Iterator[Office]:
             currency=utility.currency,
             clock=_now,
             seal=seal_of(database),
-            person=person_of(actor),
+            person=person_of(actor, operator),
             name=utility.name,
             language=utility.language,
             station=station,
+            watchers=watchers(),
         )
         with office.reading() as connection:
             missing = not are_open(connection, utility.currency.code)
@@ -77,7 +83,7 @@ def open_office(database: str) -> Iterator[Office]:
         engine.dispose()
 
 
-def person_of(actor: Actor) -> Person:
+def person_of(actor: Actor, operator: str = "") -> Person:
     """Who acts, as the office sees them; in an open house whoever uses the machine.
 
     Accounts are the utility's: who works for a vendor, or is bound to a till, has no rights.
@@ -87,7 +93,7 @@ def person_of(actor: Actor) -> Person:
         rights = {right for each in actor.permissions for right in _RIGHTS.get(each, set())}
         if actor.may(Permission.APPROVE) and actor.may(Permission.LOOK):
             rights.add(Right.APPROVE)
-    return Person(actor.name or login_name(), frozenset(rights))
+    return Person(actor.name or operator or login_name(), frozenset(rights))
 
 
 def seal_of(database: str) -> Seal:

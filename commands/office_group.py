@@ -5,11 +5,13 @@ from __future__ import annotations
 import click
 
 from commands.office_key import key
+from commands.office_run import run
 
 
 @click.group()
 def office() -> None:
-    """The office as a whole: the key for personal fields."""
+    """The office as a whole: what it does by itself, the key for personal fields."""
 
 
-office.add_command(key)
+for _command in (run, key):
+    office.add_command(_command)
