@@ -63,7 +63,7 @@ def test_a_fault_of_one_sweep_costs_no_other(
         raise RuntimeError("a mistake")
 
     for act in (refused, broken, late_fees.sweep):
-        office_run._act(office, OfficeSweep("test", 1, act))  # noqa: SLF001
+        office_run._act(office, OfficeSweep("test", 1, act))
     told = capsys.readouterr()
     assert "office_refused" in told.out + told.err
     assert "a mistake" in told.out + told.err
