@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 from rich.table import Table
 
-from commands.counter import database_option
+from commands.counter import database_option, operator_option
 from commands.output import console, json_option, print_json
 
 if TYPE_CHECKING:
@@ -54,9 +54,10 @@ def _currency_option(command: _Command) -> _Command:
     required=True,
     help="Valid from the start of this day, like 2026-12-01.",
 )
+@operator_option
 @database_option
 @json_option
-def add(file: Path, since: str, database: str, as_json: bool) -> None:
+def add(file: Path, since: str, operator: str, database: str, as_json: bool) -> None:
     """Propose what FILE (.toml or .json) says as the next version of its tariff.
 
     It prices nothing until another person approves it: meterhouse rate approve.
@@ -65,7 +66,7 @@ def add(file: Path, since: str, database: str, as_json: bool) -> None:
     from commands.office import open_office
 
     day, document = _day(since), _document(file)
-    with open_office(database) as office:
+    with open_office(database, operator) as office:
         version = RateDesk(office).add(document, since=day)
     if as_json:
         told = {"code": version.code, "version": version.version, "since": day.isoformat()}
@@ -80,14 +81,15 @@ def add(file: Path, since: str, database: str, as_json: bool) -> None:
 @rate.command()
 @click.argument("code")
 @click.argument("version", type=int)
+@operator_option
 @database_option
 @json_option
-def approve(code: str, version: int, database: str, as_json: bool) -> None:
+def approve(code: str, version: int, operator: str, database: str, as_json: bool) -> None:
     """Approve VERSION of the tariff CODE; whoever proposed it cannot."""
     from billing.tariffs.desk import RateDesk
     from commands.office import open_office
 
-    with open_office(database) as office:
+    with open_office(database, operator) as office:
         RateDesk(office).approve(code, version)
     if as_json:
         print_json({"code": code, "version": version, "state": "approved"})
@@ -99,14 +101,17 @@ def approve(code: str, version: int, database: str, as_json: bool) -> None:
 @click.argument("code")
 @click.argument("version", type=int)
 @click.option("--reason", required=True, help="Why; auditors read it.")
+@operator_option
 @database_option
 @json_option
-def withdraw(code: str, version: int, reason: str, database: str, as_json: bool) -> None:
+def withdraw(
+    code: str, version: int, reason: str, operator: str, database: str, as_json: bool
+) -> None:
     """Take VERSION of the tariff CODE back before it begins."""
     from billing.tariffs.desk import RateDesk
     from commands.office import open_office
 
-    with open_office(database) as office:
+    with open_office(database, operator) as office:
         RateDesk(office).withdraw(code, version, reason)
     if as_json:
         print_json({"code": code, "version": version, "state": "withdrawn"})

@@ -38,3 +38,9 @@ def kwh(wh: int) -> str:
     """Wh as people read it, in kWh."""
     sign, wh = ("-", -wh) if wh < 0 else ("", wh)
     return f"{sign}{wh // 1000}.{wh % 1000:03d}"
+
+
+def short_kwh(wh: int) -> str:
+    """Wh that are not below zero in kWh, without zeros at the end: limits."""
+    whole, part = divmod(wh, 1000)
+    return f"{whole}.{part:03d}".rstrip("0").rstrip(".") if part else str(whole)

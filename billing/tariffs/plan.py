@@ -6,12 +6,12 @@ name the places that they are on.  See `exact` for the numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from billing.tariffs.exact import FINE, decimal, shift, split
+from billing.tariffs.exact import FINE, decimal, shift, short_kwh, split
 from billing.tariffs.tariff import (
     Blocks,
     Capacity,
@@ -66,6 +66,8 @@ class BlocksPlan:
     blocks: Blocks
     bounds: tuple[int | None, ...]
     steps: tuple[StepPlan, ...]
+    words: tuple[str, ...]
+    """Of each step, for a whole period."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,30 @@ class Plan:
     tax_places: tuple[int, ...]
     period: Period | None
     """A usage has to lie within one calendar month, or year; None: it does not matter."""
-    needs_registers: bool
+    asked: tuple[str, ...]
+    """The registers of time of use that a usage needs: their energy is the total together."""
+
+
+def step_words(bounds: Sequence[int | None], period: str, cut: str = "") -> tuple[str, ...]:
+    """What each step is, for the customer: ``block 2 (2880 to 4800 kWh of the year)``.
+
+    Args:
+        bounds: Wh; None: the last step.
+        period: of the limits.
+        cut: what is to be said of limits that are cut.
+    """
+    words = []
+    low = None
+    for number, high in enumerate(bounds, 1):
+        if high is not None:
+            reach = f"{short_kwh(low)} to" if low is not None else "up to"
+            words.append(f"block {number} ({reach} {short_kwh(high)} kWh of the {period}{cut})")
+        elif low is not None:
+            words.append(f"block {number} (above {short_kwh(low)} kWh of the {period}{cut})")
+        else:
+            words.append(f"block {number}")
+        low = high
+    return tuple(words)
 
 
 _KINDS: Final = {
@@ -187,7 +212,6 @@ class _Preparing:
     def plan(self) -> Plan:
         self._survey()
         tariff, blocks = self.tariff, self.tariff.blocks
-        tops = blocks is not None and any(step.registers for step in blocks.steps)
         percents = [self._percent(each, LineKind.SURCHARGE) for each in self._by_percent()]
         percents += [self._percent(each, LineKind.TAX) for each in tariff.taxes]
         return Plan(
@@ -220,7 +244,7 @@ class _Preparing:
             percents=tuple(percents),
             tax_places=tuple(self.places[each.code] for each in tariff.taxes),
             period=self._period(),
-            needs_registers=bool(tariff.energy.registers) or tops,
+            asked=self._asked(),
         )
 
     # --- places and scale ------------------------------------------------------------------
@@ -279,6 +303,13 @@ class _Preparing:
     def _by_percent(self) -> list[Surcharge]:
         return [each for each in self.tariff.surcharges if each.percent is not None]
 
+    def _asked(self) -> tuple[str, ...]:
+        tariff = self.tariff
+        steps = tariff.blocks.steps if tariff.blocks else ()
+        found = {each.code for each in tariff.energy.registers}
+        found |= {each.code for step in steps for each in step.registers}
+        return tuple(sorted(found))
+
     def _period(self) -> Period | None:
         tariff = self.tariff
         if tariff.free or tariff.demand or tariff.power_factor:
@@ -331,7 +362,8 @@ class _Preparing:
             if rate is not None:
                 rated = self._per_kwh(LineKind.ENERGY, code, f"block {number}", rate, 0)
             steps.append(StepPlan(number, rated, self._registers(step.registers, f"{code}.")))
-        return BlocksPlan(blocks, tuple(step.up_to_wh for step in blocks.steps), tuple(steps))
+        bounds = tuple(step.up_to_wh for step in blocks.steps)
+        return BlocksPlan(blocks, bounds, tuple(steps), step_words(bounds, blocks.period.value))
 
     def _free(self, free: Free) -> FreePlan:
         return FreePlan(free, self._per_kwh(LineKind.ENERGY, "free", free.name, free.rate, 0))

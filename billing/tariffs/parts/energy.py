@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 
-from billing.tariffs.exact import kwh
+from billing.tariffs.exact import kwh, short_kwh
 from billing.tariffs.faults import UsageRefusedError
 from billing.tariffs.ladder import Ladder, apportion, in_blocks, ladder_of, moved
 from billing.tariffs.periods import Days, Share
-from billing.tariffs.plan import BlocksPlan, FreePlan, Rated, StepPlan
+from billing.tariffs.plan import BlocksPlan, FreePlan, StepPlan, step_words
 from billing.tariffs.sheet import Sheet
 from billing.tariffs.tariff import Period
 from billing.tariffs.values import Usage
@@ -26,8 +26,8 @@ def price_energy(
     """
     plan = sheet.plan
     total = usage.energy_wh["total"]
-    if plan.needs_registers:
-        _require_registers(plan.registers, plan.blocks, usage)
+    if plan.asked:
+        _require_registers(plan.asked, usage)
     if plan.flat is not None:
         sheet.energy(plan.flat, total, "energy")
     for register in plan.registers:
@@ -50,15 +50,14 @@ def price_energy(
             sheet.energy(rated, total, rated.name)
 
 
-def _require_registers(registers: Sequence[Rated], blocks: BlocksPlan | None, usage: Usage) -> None:
-    known = {each.code for each in registers}
-    for step in blocks.steps if blocks else ():
-        known |= {each.code.partition(".")[2] for each in step.registers}
+def _require_registers(asked: Sequence[str], usage: Usage) -> None:
     energy = usage.energy_wh
-    told = sum(energy.get(code, 0) for code in known)
+    told = 0
+    for code in asked:
+        told += energy.get(code, 0)
     if told != energy["total"]:
         raise UsageRefusedError(
-            f"The tariff prices {', '.join(sorted(known))}, which have {kwh(told)} kWh together; "
+            f"The tariff prices {', '.join(asked)}, which have {kwh(told)} kWh together; "
             f"the total is {kwh(energy['total'])} kWh. Correct the readings, or take the sum of "
             "the registers as the total."
         )
@@ -69,57 +68,36 @@ def _price_blocks(sheet: Sheet, plan: BlocksPlan, ladder: Ladder, usage: Usage) 
     begin = ladder.before_wh
     parts = in_blocks(plan.bounds, ladder.share, begin, begin + total)
     period = plan.blocks.period
-    remaining = {
-        code: wh for code, wh in usage.energy_wh.items() if wh and code != "total"
-    }  # of the registers
-    for number, (step, used) in enumerate(zip(plan.steps, parts, strict=True)):
-        if not used:
-            continue
-        words = _block_words(plan, number, ladder.share, period)
-        if step.rated is not None:
-            sheet.energy(step.rated, used, words)
-            continue
-        for code, wh in apportion(used, remaining).items():
-            rated = _register(step, code)
-            if wh:
-                sheet.energy(rated, wh, f"{words}, {rated.name}")
+    words = plan.words
+    if ladder.share.part != ladder.share.of:
+        limits = [None if each is None else ladder.share.limit(each) for each in plan.bounds]
+        cut = f", limits for {_share_words(ladder.share)}"
+        words = step_words(limits, period.value, cut)
+    remaining = {code: wh for code, wh in usage.energy_wh.items() if wh and code != "total"}
+    for step, used, said in zip(plan.steps, parts, words, strict=True):
+        if used and step.rated is not None:
+            sheet.energy(step.rated, used, said)
+        elif used:
+            _price_registers(sheet, step, apportion(used, remaining), said)
     for step, used in zip(plan.steps, moved(plan.bounds, ladder), strict=False):
         if used and step.rated is not None:
-            words = (
+            said = (
                 f"block {step.number}, earlier use of the {period.value} by limits for "
                 f"{_share_words(ladder.share)}"
             )
-            sheet.energy(step.rated, used, words, code=f"{step.rated.code}.cut")
+            sheet.energy(step.rated, used, said, code=f"{step.rated.code}.cut")
 
 
-def _register(step: StepPlan, code: str) -> Rated:
-    wanted = f"block{step.number}.{code}"
-    return next(each for each in step.registers if each.code == wanted)
-
-
-def _block_words(plan: BlocksPlan, number: int, share: Share, period: Period) -> str:
-    bounds = plan.bounds
-    high = bounds[number]
-    low = bounds[number - 1] if number else None
-    cut = "" if share.part == share.of else f", limits for {_share_words(share)}"
-    if high is None and low is None:
-        return f"block {number + 1}"
-    if high is None:
-        assert low is not None
-        reach = f"above {_limit(share.limit(low))} kWh"
-    elif low is None:
-        reach = f"up to {_limit(share.limit(high))} kWh"
-    else:
-        reach = f"{_limit(share.limit(low))} to {_limit(share.limit(high))} kWh"
-    return f"block {number + 1} ({reach} of the {period.value}{cut})"
+def _price_registers(sheet: Sheet, step: StepPlan, energy: Mapping[str, int], said: str) -> None:
+    """Energy of a step that has a rate for each register."""
+    for rated in step.registers:
+        used = energy.get(rated.code.partition(".")[2], 0)
+        if used:
+            sheet.energy(rated, used, f"{said}, {rated.name}")
 
 
 def _share_words(share: Share) -> str:
     return f"{share.part} of {share.of} {share.unit}"
-
-
-def _limit(wh: int) -> str:
-    return kwh(wh).rstrip("0").rstrip(".")
 
 
 def _has_free(plan: FreePlan, usage: Usage) -> bool:
@@ -131,7 +109,7 @@ def _price_free(sheet: Sheet, plan: FreePlan, ladder: Ladder, total: int) -> Non
     bounds = (plan.free.wh, None)
     begin = ladder.before_wh
     free = in_blocks(bounds, ladder.share, begin, begin + total)[0]
-    limit = _limit(ladder.share.limit(plan.free.wh))
+    limit = short_kwh(ladder.share.limit(plan.free.wh))
     if free:
         sheet.energy(plan.rated, -free, f"{plan.rated.name} (up to {limit} kWh of the month)")
     shifted = moved(bounds, ladder)

@@ -30,8 +30,7 @@ def run(
     monkeypatch.setenv("METERHOUSE_DATABASE_URL", sqlite_files.shop())
 
     def run(*words: str, who: str = "wei") -> tuple[int, str]:
-        monkeypatch.setattr(commands.office, "login_name", lambda: who)
-        monkeypatch.setenv("LOGNAME", who)
+        monkeypatch.setenv("METERHOUSE_OPERATOR", who)
         with pytest.raises(SystemExit) as ended:
             main(words)
         status = ended.value.code
@@ -138,7 +137,7 @@ def test_check_tells_all_faults_of_a_file(run: Run, tmp_path: Path) -> None:
 
 
 def test_rights_are_asked_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands.office, "person_of", lambda _: Person("clerk", frozenset()))
+    monkeypatch.setattr(commands.office, "person_of", lambda *_: Person("clerk", frozenset()))
     for words in (
         ("add", HOME, "--from", "2030-01-01"),
         ("approve", "home", "1"),
