@@ -183,6 +183,18 @@ class EmergencyCreditDesk:
             self._record(connection, "recover", emergency_id, "", row.reason)
             return _find(connection, emergency_id)
 
+    def how_many(self, emergency_id: int) -> int:
+        """How many accounts it is for, as things are; for whoever waits for `give`.
+
+        Raises:
+            EmergencyCreditError: there is none of this number.
+        """
+        self.office.require(Right.LOOK)
+        with self.office.reading() as connection:
+            found = _find(connection, emergency_id)
+            place_id = None if found.place is None else place_row(connection, found.place).place_id
+            return how_many(connection, place_id)
+
     def find(self, emergency_id: int) -> EmergencyCredit:
         """One of them.
 
