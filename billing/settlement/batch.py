@@ -29,7 +29,15 @@ from billing.settlement.metering import (
     stays_in,
     wanted_of,
 )
-from billing.settlement.policy import HOLD_ALL, Act, Kind, Policy, kind_of, policy_in_force
+from billing.settlement.policy import (
+    HOLD_ALL,
+    PASS_ALL,
+    Act,
+    Kind,
+    Policy,
+    kind_of,
+    policy_in_force,
+)
 from billing.settlement.rating import Charged, Rates, asks_demand, charge, codes_of
 from billing.settlement.spans import Span, Terms, due_at, next_span, terms_at
 from billing.settlement.state import NOTHING, State, after_of
@@ -181,6 +189,23 @@ def settle(
     return tally, batch.waits
 
 
+def look_ahead(connection: Connection, office: Office, due: Due) -> NewSettlement | Lacking:
+    """What a supply's next span comes to, whatever holds it back; nothing is written.
+
+    Args:
+        connection: in any transaction.
+        office: the office.
+        due: the supply.
+    """
+    batch = Batch.of(connection, office)
+    batch.policy = PASS_ALL
+    jobs = list(_jobs([due], office, office.now(), None))
+    if not jobs:
+        return Lacking("not_due", "Its next span is not over.")
+    _settle_span(batch, jobs[0].span, jobs, None)
+    return batch.rows[0] if batch.rows else batch.waits[0].lacking
+
+
 def _jobs(
     dues: Sequence[Due], office: Office, until: datetime, at_latest: datetime | None
 ) -> Iterator[_Job]:
@@ -263,7 +288,7 @@ def _decide(batch: Batch, span: Span, jobs: Sequence[_Job]) -> None:
     for job in jobs:
         energy = judging.estimate_of(decided, job.due.supply_id)
         if energy is not None:
-            job.metered = estimated(job.due, span, job.cuts, energy)
+            job.metered = estimated(job.due, span, job.cuts, energy, batch.registers, batch.limits)
             job.lacking, job.is_estimate = None, True
         elif job.lacking is not None and job.lacking.flags:
             verdict = judging.verdict_of(
@@ -326,7 +351,8 @@ def _usual(batch: Batch, span: Span, jobs: Sequence[_Job]) -> dict[int, list[int
         if batch.policy.act("use_swing", job.kind) is not Act.PASS:
             by_cycle.setdefault(job.terms.cycle, []).append(job.due)
     for cycle, dues in by_cycle.items():
-        found |= judging.usual_of(batch.connection, dues, span, cycle)
+        fresh = [(row.supply_id, row.since, row.until, row.energy_wh) for row in batch.rows]
+        found |= judging.usual_of(batch.connection, dues, span, cycle, fresh)
     return found
 
 

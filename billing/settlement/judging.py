@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -114,9 +114,21 @@ def own_flags(
 
 
 def usual_of(
-    connection: Connection, dues: Sequence[Due], span: Span, cycle: Cycle
+    connection: Connection,
+    dues: Sequence[Due],
+    span: Span,
+    cycle: Cycle,
+    fresh: Iterable[tuple[int, datetime, datetime, int]] = (),
 ) -> dict[int, list[int]]:
-    """Use per day of each supply's comparable spans before, Wh, from its own settlements."""
+    """Use per day of each supply's comparable spans before, Wh, from its own settlements.
+
+    Args:
+        connection: in any transaction.
+        dues: the supplies.
+        span: which is judged.
+        cycle: says how far is looked back.
+        fresh: supply, span and energy of settlements that are not written yet.
+    """
     length = span.until - span.since
     slack = length * _ALIKE_PERCENT // 100
     found: dict[int, list[int]] = {due.supply_id: [] for due in dues}
@@ -137,6 +149,9 @@ def usual_of(
         for supply_id, since, until, energy in rows:
             key = (supply_id, since, until)
             sums[key] = sums.get(key, 0) + energy
+    for supply_id, since, until, energy in fresh:
+        if supply_id in found:
+            sums[supply_id, since, until] = energy
     for (supply_id, since, until), energy in sums.items():
         if abs((until - since) - length) <= slack:
             found[supply_id].append(_per_day(energy, since, until))

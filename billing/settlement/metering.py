@@ -233,20 +233,30 @@ def measure(
 
 
 def estimated(
-    due: Due, span: Span, cuts: Sequence[datetime], energy_wh: Mapping[str, int]
+    due: Due,
+    span: Span,
+    cuts: Sequence[datetime],
+    energy_wh: Mapping[str, int],
+    registers: Registers,
+    limits: Limits,
 ) -> Metered:
-    """A span whose energy a person has estimated; the registers go on from there."""
+    """A span whose energy a person has estimated; the registers go on from there.
+
+    So the next reading puts right what was estimated too low.  What was estimated too high makes
+    the register go back, which waits for a correction.
+    """
     used: dict[str, int | None] = dict(energy_wh)
     parts = _by_time([span.since, *cuts, span.until], used, "days" if cuts else "whole")
     stays = stays_in(due, span)
     meters: list[Mapping[str, Any]] = []
-    billed = {} if due.state is None else due.state.registers
-    if stays:
-        device = stays[-1][0].device_id
-        begin = billed.get(device, {})
-        end = {code: wh + energy_wh.get(code, 0) for code, wh in begin.items()}
-        if begin and len(stays) == 1:
-            meters = [_meter(device, span.since, span.until, begin, end, ("end",))]
+    if len(stays) == 1:
+        (stay, since, until) = stays[0]
+        measuring = _Measuring(due, span, tuple(energy_wh), registers, limits)
+        begin = {code: measuring.register_at_begin(stay, code, since) for code in energy_wh}
+        if all(each is not None for each in begin.values()):
+            known = _values(begin)
+            end = {code: wh + energy_wh[code] for code, wh in known.items()}
+            meters = [_meter(stay.device_id, since, until, known, end, ("end",))]
     return Metered(tuple(parts), tuple(meters), True, ())
 
 
@@ -304,7 +314,7 @@ class _Measuring:
             since, until = max(came, begin), min(went, end)
             if since >= until:
                 continue
-            before = {code: self._begin(stay, code, since) for code in self.codes}
+            before = {code: self.register_at_begin(stay, code, since) for code in self.codes}
             after = {code: self._end(stay, code, until) for code in self.codes}
             lacking = self._lacking(before, since) or self._lacking(after, until)
             if lacking is not None:
@@ -334,7 +344,8 @@ class _Measuring:
             )
         return used
 
-    def _begin(self, stay: Stay, code: str, moment: datetime) -> Register | None:
+    def register_at_begin(self, stay: Stay, code: str, moment: datetime) -> Register | None:
+        """What the span goes on from: what was billed, written down, or read."""
         state = self.due.state
         if state is not None and moment == self.span.since:
             billed = state.registers.get(stay.device_id, {}).get(code)

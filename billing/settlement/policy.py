@@ -65,8 +65,15 @@ class _HoldAll(Policy):
         return Act.HOLD
 
 
+class _PassAll(Policy):
+    def act(self, check: str, kind: Kind) -> Act:
+        return Act.PASS
+
+
 HOLD_ALL: Final[Policy] = _HoldAll()
 """For what cannot be settled anyhow."""
+PASS_ALL: Final[Policy] = _PassAll()
+"""For a look at what a span would cost."""
 
 
 @cache

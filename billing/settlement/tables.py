@@ -81,6 +81,12 @@ settlements: Final = table(
         sqlite_where=text("replaces_seq IS NOT NULL"),
         postgresql_where=text("replaces_seq IS NOT NULL"),
     ),
+    Index(
+        "ix_settlements_corrected",
+        "settled_at",
+        sqlite_where=text("reason IS NOT NULL"),
+        postgresql_where=text("reason IS NOT NULL"),
+    ),
     clustered=True,
 )
 

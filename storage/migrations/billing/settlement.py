@@ -74,6 +74,13 @@ def _make_settlements() -> None:
             ["supply_id", f"{column}_seq"],
             f"{column}_seq IS NOT NULL",
         )
+    op.create_index(
+        "ix_settlements_corrected",
+        name,
+        ["settled_at"],
+        sqlite_where=sa.text("reason IS NOT NULL"),
+        postgresql_where=sa.text("reason IS NOT NULL"),
+    )
     triggers.immutable(
         name,
         ["supply_id", "seq"],
