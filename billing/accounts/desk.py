@@ -5,7 +5,7 @@ Accounts are named by their number, as somebody typed it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -16,6 +16,7 @@ from billing.accounts import changes, closing, opening, showing, supplying
 from billing.accounts.changes import ChangeRequest
 from billing.accounts.checks import require_text
 from billing.accounts.closing import CloseRequest, FinalSettlement
+from billing.accounts.importing import Imported, import_accounts
 from billing.accounts.looking import account_by_number
 from billing.accounts.opening import Applied, Findings
 from billing.accounts.rows import record
@@ -34,6 +35,19 @@ from billing.ledger.entry import Posted
 from billing.ledger.posting import entries_of
 from billing.office import Office
 from billing.person import Right
+
+
+class _UndoneError(Exception):
+    """An import that is not to be kept."""
+
+    def __init__(self, imported: Imported) -> None:
+        super().__init__()
+        self.imported = imported
+
+
+def _undo_if(done: Imported, undone: bool) -> None:
+    if undone:
+        raise _UndoneError(done)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +106,35 @@ class AccountDesk:
         """
         with self._account(Right.SERVE, number) as (connection, account_id):
             opening.sign(connection, self.office, account_id, terms)
+
+    def import_accounts(
+        self,
+        text: Iterable[str],
+        *,
+        skip_bad: bool = False,
+        dry_run: bool = False,
+        progress: Callable[[int], None] | None = None,
+    ) -> Imported:
+        """Bring accounts in from a table, all of them in one transaction.
+
+        Args:
+            text: the lines of a CSV file, decoded; see `importing`.
+            skip_bad: leave bad lines out; without it one of them undoes all.
+            dry_run: try everything and keep nothing.
+            progress: is told the number of lines, now and then.
+
+        Raises:
+            RightMissingError: it takes the right to configure.
+            BadEntryError: no table, or unknown headings.
+        """
+        self.office.require(Right.CONFIGURE)
+        try:
+            with self.office.writing() as connection:
+                done = import_accounts(connection, self.office, text, progress)
+                _undo_if(done, dry_run or (bool(done.bad) and not skip_bad))
+        except _UndoneError as undone:
+            return undone.imported
+        return done
 
     # Changing
 
