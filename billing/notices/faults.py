@@ -22,7 +22,7 @@ class NoticeRulesError(BillingError):
 class UnknownMessageError(BillingError):
     """There is no message, call-back or staff address of this number."""
 
-    code: ClassVar[str] = "unknown_message"
+    code: ClassVar[str] = "no_such_message"
 
 
 class MessageStateError(BillingError):
@@ -34,13 +34,13 @@ class MessageStateError(BillingError):
 class ChannelSettingsError(BillingError):
     """A channel is not set up, or its settings cannot be used."""
 
-    code: ClassVar[str] = "channel_settings"
+    code: ClassVar[str] = "notice_channel_settings"
 
 
 class ChannelDownError(BillingError):
     """A channel's server cannot be used now; nothing has left."""
 
-    code: ClassVar[str] = "channel_down"
+    code: ClassVar[str] = "notice_channel_down"
     is_system: ClassVar[bool] = True
 
 

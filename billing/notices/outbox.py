@@ -17,7 +17,7 @@ from billing.notices.callbacks import open_callbacks
 from billing.notices.faults import NoticeFieldsError
 from billing.notices.messages import Addressee, queue_messages
 from billing.notices.port import FIELDS, Event, Notice
-from billing.notices.rules import Rule, rule_of
+from billing.notices.rules import Rule, rule_or_ours
 from billing.notices.tables import notice_channels, notices
 from billing.office import Office
 
@@ -56,7 +56,6 @@ def queue_notices(
     Raises:
         NoticeFieldsError: a notice does not say what its event needs.
         UnknownAccountError: there is no such account.
-        NoticeRulesError: the utility's rules cannot be used.
     """
     for notice in asked:
         require_fields(notice.event, notice.about)
@@ -95,7 +94,7 @@ def _queue(connection: Connection, office: Office, asked: Sequence[Notice]) -> l
     on = _channels_on(connection)
     chosen: dict[str, tuple[Notice, Rule, list[Addressee]]] = {}
     for notice in fresh:
-        rule = rule_of(notice.event.value)
+        rule = rule_or_ours(notice.event.value)
         whom = _addressees(rule, people[notice.account_id], on)
         if whom is not None:
             chosen[notice.once] = notice, rule, whom
@@ -138,7 +137,7 @@ def _insert(
             "asked_at": at,
             "asked_by": office.person.name,
         }
-        for each in fresh
+        for each in sorted(fresh, key=lambda each: each.once)  # two callers wait in one order
     ]
     given = (notices.c.once, notices.c.notice_id)
     if connection.dialect.name == "sqlite":

@@ -12,14 +12,18 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
+
 from billing.notices.channels.port import CHANNELS
 from billing.notices.faults import NoticeRulesError
 from billing.notices.port import Event
 from billing.notices.quiet import Span, parse_span
 
+_log: Final = structlog.get_logger("notices")
 FOLDER_VARIABLE: Final = "METERHOUSE_NOTICES"
 STAFF_ALARMS: Final = "staff_alarms"
 EVENTS: Final = (*(event.value for event in Event), STAFF_ALARMS)
+RANKS: Final = (0, 1, 2)
 _EVERY: Final = "*"
 _NUMBERS: Final = ("rank", "keep_h", "confirm_days", "lead_h")
 _FLAGS: Final = ("must", "for_bills", "callback")
@@ -52,6 +56,19 @@ def rule_of(event: str) -> Rule:
         NoticeRulesError: the utility's file cannot be used.
     """
     return _rules(os.environ.get(FOLDER_VARIABLE, ""))[event]
+
+
+def rule_or_ours(event: str) -> Rule:
+    """The rule of an event; ours, where the utility's file cannot be used.
+
+    For those who ask for a notice: a payment is not refused for a slip in a file of rules.  The
+    sweep, which sends, says what is wrong with it.
+    """
+    try:
+        return rule_of(event)
+    except NoticeRulesError as fault:
+        _log.warning("notice_rules", code=fault.code)
+        return _rules("")[event]
 
 
 def all_rules() -> tuple[Rule, ...]:
@@ -114,6 +131,8 @@ def _rule(event: str, entry: dict[str, Any]) -> Rule:
         value = getattr(rule, name)
         if type(value) is not int or not 0 <= value <= _HOURS_MAX:
             wrong.append(name)
+    if rule.rank not in RANKS:
+        wrong.append("rank")
     if rule.ways not in ("preferred", "all"):
         wrong.append("ways")
     if not {*rule.also, *rule.quiet} <= set(CHANNELS):

@@ -27,7 +27,7 @@ from billing.notices.faults import ChannelDownError, ChannelSettingsError
 from billing.notices.messages import note
 from billing.notices.quiet import NONE, Span, may_leave_at
 from billing.notices.render import Setting, render
-from billing.notices.rules import Rule, all_rules, rule_of
+from billing.notices.rules import RANKS, Rule, all_rules, rule_of
 from billing.notices.tables import (
     notice_channels,
     notice_messages,
@@ -126,14 +126,20 @@ def quiet_of(own: Sequence[Any], rule: Rule, channel: str) -> Span:
 
 
 def _is_due(connection: Connection, channel: str, now: datetime) -> bool:
-    return connection.execute(_due(channel, now).limit(1)).first() is not None
+    return any(
+        connection.execute(
+            select(notice_messages.c.message_id).where(*_waits(channel, rank, now)).limit(1)
+        ).first()
+        for rank in RANKS
+    )
 
 
-def _due(channel: str, now: datetime) -> Any:
+def _waits(channel: str, rank: int, now: datetime) -> tuple[Any, ...]:
+    """Rank by rank, so that a look reads of the index what is due, and not what waits besides."""
     return (
-        select(notice_messages.c.message_id)
-        .where(notice_messages.c.channel == channel, notice_messages.c.due_at <= now)
-        .order_by(notice_messages.c.rank, notice_messages.c.due_at, notice_messages.c.message_id)
+        notice_messages.c.channel == channel,
+        notice_messages.c.rank == rank,
+        notice_messages.c.due_at <= now,
     )
 
 
@@ -184,7 +190,7 @@ def _claim(
     while True:
         with office.writing() as connection:
             now = office.now()
-            row = connection.execute(locked_next(channel, now)).first()
+            row = _next(connection, channel, now)
             if row is None:
                 return None
             parcel = _prepared(connection, office, row, adapter, bill_files, now)
@@ -202,16 +208,20 @@ def _claim(
         return _Claimed(row.message_id, parcel)
 
 
-def locked_next(channel: str, now: datetime) -> Any:
-    """The first message that is due, unless somebody else has it."""
-    return (
-        locked()
-        .where(notice_messages.c.channel == channel, notice_messages.c.due_at <= now)
-        .add_columns(notices.c.about, notices.c.bill_id)
-        .order_by(notice_messages.c.rank, notice_messages.c.due_at, notice_messages.c.message_id)
-        .limit(1)
-        .with_for_update(of=notice_messages, skip_locked=True)
-    )
+def _next(connection: Connection, channel: str, now: datetime) -> Any:
+    """The first message that is due, unless somebody else has it; locked."""
+    for rank in RANKS:
+        row = connection.execute(
+            locked()
+            .where(*_waits(channel, rank, now))
+            .add_columns(notices.c.about, notices.c.bill_id)
+            .order_by(notice_messages.c.due_at, notice_messages.c.message_id)
+            .limit(1)
+            .with_for_update(of=notice_messages, skip_locked=True)
+        ).first()
+        if row is not None:
+            return row
+    return None
 
 
 def _prepared(

@@ -116,7 +116,7 @@ def test_a_task_is_done_once_and_by_those_who_may(office: Office) -> None:
     assert fault.value.code == "message_state"
     with pytest.raises(UnknownMessageError) as missing:
         desk.done(99, "x")
-    assert missing.value.code == "unknown_message"
+    assert missing.value.code == "no_such_message"
     assert len(desk.list(done=True)) == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,10 @@ from hypothesis import strategies as st
 from sqlalchemy import func, insert, select, update
 
 from billing.faults import OfficeRefusedError, UnknownAccountError
-from billing.notices.faults import NoticeFieldsError
+from billing.notices.faults import NoticeFieldsError, NoticeRulesError
 from billing.notices.outbox import queue_notice, queue_notices
 from billing.notices.port import Event, Notice
+from billing.notices.sweeping import sweep
 from billing.notices.tables import notice_callbacks, notice_history, notice_messages, notices
 from billing.office import Office
 from tests.billing.made import make_account
@@ -132,6 +134,20 @@ def test_where_no_channel_is_set_up_a_notice_is_kept_and_nobody_is_bothered(
     assert messages(office) == []
     with office.reading() as connection:
         assert connection.execute(select(notice_callbacks)).all() == []
+
+
+def test_a_slip_in_the_utilitys_rules_refuses_no_payment(
+    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rules.toml").write_text("[low_balance]\nrank = 'first'\n")
+    monkeypatch.setenv("METERHOUSE_NOTICES", str(tmp_path))
+    with office.writing() as connection:
+        set_up(connection, office, "email", "file", {})
+        account_id = make_account(connection, office)
+        make_contact(connection, office, account_id)
+        assert queue_notice(connection, office, low(account_id)) is not None
+    with pytest.raises(NoticeRulesError, match="rank"):
+        sweep(office)
 
 
 @pytest.mark.parametrize(

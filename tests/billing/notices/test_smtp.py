@@ -65,7 +65,7 @@ def test_a_wrong_password_is_said_and_not_shown(tmp_path: Path) -> None:
         secret.chmod(0o644)
         with pytest.raises(ChannelDownError, match="chmod 600") as fault:
             send(settings)
-    assert fault.value.code == "channel_down"
+    assert fault.value.code == "notice_channel_down"
 
 
 def test_a_server_that_is_not_trusted_gets_neither_password_nor_mail(tmp_path: Path) -> None:
@@ -175,4 +175,4 @@ def test_an_address_that_is_none_never_reaches_the_server(address: str) -> None:
 def test_settings_that_cannot_be_used_are_refused(settings: dict[str, str]) -> None:
     with pytest.raises(ChannelSettingsError) as fault:
         adapter_of("email", "smtp", settings)
-    assert fault.value.code == "channel_settings"
+    assert fault.value.code == "notice_channel_settings"
