@@ -18,6 +18,7 @@ import click
 from commands.output import CliState, Fault, UnexpectedError, print_json, report_fault
 
 _COMMANDS: Final = {
+    "account": ("commands.account:account", "Accounts: apply, check, sign, show, change, close."),
     "alarm": ("commands.alarm:alarm", "Alarms: list, acknowledge, close; who is told next."),
     "api-key": ("commands.people:api_key", "API keys of kiosks: add, list, revoke."),
     "approval": ("commands.approval:approval", "Acts that take two people: ask, approve."),
@@ -89,7 +90,7 @@ _COMMANDS: Final = {
 _SECTIONS: Final = {
     "At the counter": "vend till shift batch voucher terminal vendor bank report",
     "What is sold, to whom": "init price tariff debt meter campaign",
-    "Office": "office rate bill notice settle collect prepaid payment refund channel",
+    "Office": "account office rate bill notice settle collect prepaid payment refund channel",
     "Head-end: what there is": "link device place plan store readings round",
     "Head-end: at work": "serve top order protect window holiday emergency alarm finding",
     "One meter, one line": "read write relay time freeze token items profile frame",

@@ -17,7 +17,7 @@ from billing.accounts.changes import ChangeRequest
 from billing.accounts.checks import require_text
 from billing.accounts.closing import CloseRequest, FinalSettlement
 from billing.accounts.importing import Imported, import_accounts
-from billing.accounts.looking import account_by_number
+from billing.accounts.looking import account_by_number, accounts_of
 from billing.accounts.opening import Applied, Findings
 from billing.accounts.rows import record
 from billing.accounts.rules import rules, set_rules
@@ -332,6 +332,12 @@ class AccountDesk:
             return showing.accounts_list(
                 connection, self.office, states=states, mode=mode, after=after
             )
+
+    def numbers(self, account_ids: Sequence[int]) -> dict[int, str]:
+        """The numbers of accounts."""
+        with self._looking() as connection:
+            found = accounts_of(connection, account_ids)
+        return {each: account.number for each, account in found.items()}
 
     def search(self, words: str) -> list[AccountLine]:
         """Accounts by number, meter, service point, phone, identity or full name; masked.
