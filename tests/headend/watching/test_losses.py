@@ -165,7 +165,7 @@ def _loss(station: Station, place: int, day: int = TODAY - 1) -> tuple[int, int,
     return found.supplied_wh, found.sold_wh, found.state, found.loss_bp
 
 
-def test_areas_and_their_feeder_are_balanced(station: Station) -> None:
+def test_req27_areas_and_their_feeder_are_balanced_by_day(station: Station) -> None:
     feeder, one, two = _town(station)
     for place, number, supplied in (
         (feeder, "90", 24_000),
