@@ -9,9 +9,7 @@ TESTS = Path(__file__).parent.parent
 
 
 def test_every_requirement_has_a_test_of_its_number() -> None:
-    named = {
-        int(number)
-        for file in TESTS.rglob("test_*.py")
-        for number in re.findall(r"^ *(?:async )?def test_req(\d+)_", file.read_text(), re.MULTILINE)
-    }
+    name = re.compile(r"^ *(?:async )?def test_req(\d+)_", re.MULTILINE)
+    files = TESTS.rglob("test_*.py")
+    named = {int(number) for file in files for number in name.findall(file.read_text())}
     assert sorted(named) == list(range(1, 31))
