@@ -115,3 +115,15 @@ class ReconciliationStateError(BillingError):
     """The difference was decided before, or the reconciliation still has open ones."""
 
     code: ClassVar[str] = "reconciliation_state"
+
+
+class NotProvenError(BillingError):
+    """Who asks has not proven that the account is theirs."""
+
+    code: ClassVar[str] = "not_proven"
+
+
+class TooManyAsksError(BillingError):
+    """Too much was asked by this sender, or about this account."""
+
+    code: ClassVar[str] = "too_many_asks"

@@ -9,6 +9,7 @@
 `payment_undos`      payments that bounced or were another's: asked by one, decided by another
 `reconciliations`    provider's statements held against payments
 `reconciled_differences`  what differs, until a person has decided
+`self_service_asks`  what customers have asked, for its limits; swept
 `refunds`            money that goes back, and corrections of accounts: asked by one person,
                      approved by another, paid out by a day
 ===================  =================================================================
@@ -294,4 +295,19 @@ reconciled_differences: Final = table(
         name="decided",
     ),
     clustered=True,
+)
+
+self_service_asks: Final = table(
+    "self_service_asks",
+    Column("ask_id", Identifier, primary_key=True),
+    Column("sender_digest", LargeBinary, nullable=False),
+    Column("account_id", Identifier, ForeignKey(customer_accounts.c.account_id)),
+    Column("at", UtcTimestamp, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("result", Text, nullable=False),
+    CheckConstraint("length(sender_digest) = 32", name="sender_digest"),
+    CheckConstraint("result IN ('proven', 'unproven', 'wrong', 'unknown')", name="result"),
+    Index("ix_self_service_asks_sender", "sender_digest", "at"),
+    Index("ix_self_service_asks_account_id", "account_id", "at"),
+    Index("ix_self_service_asks_at", "at"),
 )

@@ -29,6 +29,7 @@ def make() -> None:
     _make_drawer_moves()
     _make_reconciliations()
     _make_voucher_payments()
+    _make_asks()
 
 
 def _make_channels() -> None:
@@ -466,3 +467,22 @@ def _make_voucher_payments() -> None:
         "WHERE voucher_account_payments.voucher_id = NEW.voucher_id)",
         "a voucher pays once",
     )
+
+
+def _make_asks() -> None:
+    name = "self_service_asks"
+    table(
+        name,
+        *identity(name, "ask_id"),
+        sa.Column("sender_digest", sa.LargeBinary(), nullable=False),
+        reference("account_id", null=True),
+        time("at"),
+        text("what"),
+        text("result"),
+        foreign(name, ["account_id"], "customer_accounts"),
+        check(name, "sender_digest", "length(sender_digest) = 32"),
+        check(name, "result", "result IN ('proven', 'unproven', 'wrong', 'unknown')"),
+    )
+    op.create_index("ix_self_service_asks_sender", name, ["sender_digest", "at"])
+    op.create_index("ix_self_service_asks_account_id", name, ["account_id", "at"])
+    op.create_index("ix_self_service_asks_at", name, ["at"])
