@@ -53,13 +53,20 @@ def effect_of_steps(connection: Connection, since: datetime, until: datetime) ->
     """
     paid, step = collection_acts.alias("paid"), collection_acts.alias("step")
     span = and_(paid.c.at >= since, paid.c.at < until)
+    before = collection_acts.alias("before")
     last = (
-        select(func.max(step.c.seq))
-        .where(step.c.case_id == paid.c.case_id, step.c.seq < paid.c.seq, step.c.step.is_not(None))
+        select(func.max(before.c.seq))
+        .where(
+            before.c.case_id == paid.c.case_id,
+            before.c.seq < paid.c.seq,
+            before.c.step.is_not(None),
+        )
+        .correlate(paid)
         .scalar_subquery()
     )
     rows = connection.execute(
         select(paid.c.act, paid.c.at, paid.c.paid_minor, step.c.step, step.c.at.label("step_at"))
+        .select_from(paid)
         .outerjoin(step, and_(step.c.case_id == paid.c.case_id, step.c.seq == last))
         .where(
             span,

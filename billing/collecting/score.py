@@ -390,3 +390,9 @@ def _use(
     for account_id, energy, first, last in rows:
         found[account_id] = int(energy), (last - max(first, since)) // _DAY
     return found
+
+
+def is_good_payer(connection: Connection, office: Office, account_id: int) -> bool:
+    """Whether an account is in a band that the rules spare longer: for the prepay loop."""
+    good = rules_in_force(connection).rules.good_bands
+    return score(connection, office, account_id, office.now()).band in good

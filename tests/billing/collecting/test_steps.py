@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from billing.collecting.cases import ActKind, CaseState, Outcome
+from billing.collecting.effect import StepEffect, effect_of_steps
 from billing.collecting.sweeping import sweep
 from billing.collecting.tables import collection_acts, collection_cases
 from billing.faults import OfficeRefusedError
@@ -245,6 +246,25 @@ def test_req21_prepaid_accounts_are_left_to_their_balance(
     owe(office, account_id, 100_00)
     run_days(office, clock, 5)
     assert cases_of(office, account_id) == []
+
+
+def test_req21_who_has_paid_after_which_step(debtor_office: Office, clock: Clock) -> None:
+    office, since = debtor_office, clock.now
+    early, later, never = (make_customer(office) for _ in range(3))
+    for account_id in (early, later, never):
+        owe(office, account_id, 100_00)
+    run_days(office, clock, 3)
+    pay(office, early, 100_00)
+    pay(office, later, 30_00)
+    run_days(office, clock, 9)
+    pay(office, later, 70_00)
+    with office.reading() as connection:
+        found = effect_of_steps(connection, since, clock.now + timedelta(days=1))
+    assert found == [
+        StepEffect("reminder", 3, payments=2, settled=1, paid_minor=130_00, days=2),
+        StepEffect("second_reminder", 2, payments=1, settled=1, paid_minor=70_00, days=4),
+    ]
+    assert [each.settled_percent for each in found] == [33, 50]
 
 
 def test_req21_the_database_keeps_each_step_once(debtor_office: Office, clock: Clock) -> None:
