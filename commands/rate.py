@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
-from rich.table import Table
 
 from commands.counter import database_option, operator_option
 from commands.output import console, json_option, print_json
+from commands.rate_shown import (
+    listed_object,
+    priced_object,
+    show_part,
+    show_priced,
+    versions_table,
+)
 
 if TYPE_CHECKING:
-    from billing.tariffs.store import Listed
     from billing.tariffs.tariff import Tariff
-    from billing.tariffs.trying import Trial
-    from billing.tariffs.values import ChargeLine, Priced
-    from vending import Currency
 
 _FILE_MAX: Final = 1_000_000
 _POINTS: Final = 160
@@ -131,9 +133,9 @@ def list_(database: str, as_json: bool) -> None:
         found = RateDesk(office).list()
         zone = office.zone
     if as_json:
-        print_json([_listed_object(each, zone) for each in found])
+        print_json([listed_object(each, zone) for each in found])
     else:
-        console.print(_versions_table(found, zone))
+        console.print(versions_table(found, zone))
 
 
 @rate.command()
@@ -144,7 +146,7 @@ def list_(database: str, as_json: bool) -> None:
 def show(code: str, version: int | None, database: str, as_json: bool) -> None:
     """Show the tariff CODE: its versions, and what one of them says."""
     from billing.tariffs.desk import RateDesk
-    from billing.tariffs.document import to_data
+    from billing.tariffs.spelling import to_data
     from commands.office import open_office
 
     with open_office(database) as office:
@@ -158,11 +160,11 @@ def show(code: str, version: int | None, database: str, as_json: bool) -> None:
         chosen = those[0]
     document = to_data(chosen.version.tariff)
     if as_json:
-        print_json({**_listed_object(chosen, zone), "tariff": document})
+        print_json({**listed_object(chosen, zone), "tariff": document})
         return
-    console.print(_versions_table(found, zone))
+    console.print(versions_table(found, zone))
     console.print(f"\nVersion {chosen.version.version}:")
-    _show_part(document, "  ")
+    show_part(document, "  ")
 
 
 @rate.command()
@@ -171,14 +173,14 @@ def show(code: str, version: int | None, database: str, as_json: bool) -> None:
 @json_option
 def check(file: Path, currency: str, as_json: bool) -> None:
     """Read FILE and tell all of its faults, or what it says; changes nothing."""
-    from billing.tariffs.document import to_data
+    from billing.tariffs.spelling import to_data
 
     document = to_data(_tariff_in(file, currency))
     if as_json:
         print_json({"ok": True, "tariff": document})
         return
     console.print(f"{file}: no faults. It says:")
-    _show_part(document, "  ")
+    show_part(document, "  ")
 
 
 @rate.command()
@@ -244,9 +246,9 @@ def price(
     tariff, number, zone = _priced_by(source, begin, currency, database)
     priced = try_tariff(tariff, trial, zone, version=number)
     if as_json:
-        print_json(_priced_object(priced, trial))
+        print_json(priced_object(priced, trial))
     else:
-        _show_priced(priced, tariff, trial)
+        show_priced(priced, tariff, trial)
     if plot is not None and form is not None:
         from commands.plots.rates import draw_bill
 
@@ -332,120 +334,3 @@ def _thousandths(text: str) -> int:
 
 def _maybe_thousandths(text: str | None) -> int | None:
     return None if text is None else _thousandths(text)
-
-
-# --- what is answered ---------------------------------------------------------------------------
-
-
-def _begins(each: Listed, zone: tzinfo) -> date:
-    return each.version.since.astimezone(zone).date()
-
-
-def _ends(each: Listed, zone: tzinfo) -> date | None:
-    if each.until is None:
-        return None
-    return each.until.astimezone(zone).date() - timedelta(days=1)
-
-
-def _listed_object(each: Listed, zone: tzinfo) -> dict[str, Any]:
-    last = _ends(each, zone)
-    return {
-        "code": each.version.code,
-        "name": each.version.tariff.name,
-        "version": each.version.version,
-        "state": each.state.value,
-        "first_day": _begins(each, zone).isoformat(),
-        "last_day": None if last is None else last.isoformat(),
-        "asked_by": each.asked_by,
-        "approved_by": each.approved_by or None,
-        "withdrawn_by": each.withdrawn_by or None,
-        "reason": each.reason or None,
-    }
-
-
-def _versions_table(found: list[Listed], zone: tzinfo) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("Tariff", "Name", "Version", "First day", "Last day", "State", "By"):
-        table.add_column(heading)
-    for each in found:
-        last = _ends(each, zone)
-        by = [each.asked_by, each.approved_by, each.withdrawn_by]
-        table.add_row(
-            each.version.code,
-            each.version.tariff.name,
-            str(each.version.version),
-            f"{_begins(each, zone)}",
-            "" if last is None else f"{last}",
-            each.state.value,
-            ", ".join(name for name in by if name),
-        )
-    return table
-
-
-def _show_part(value: dict[str, Any], indent: str) -> None:
-    for key, part in value.items():
-        if isinstance(part, dict):
-            console.print(f"{indent}{key}:")
-            _show_part(part, f"{indent}  ")
-        elif isinstance(part, list) and part and isinstance(part[0], dict):
-            for number, each in enumerate(part, 1):
-                console.print(f"{indent}{key} {number}:")
-                _show_part(each, f"{indent}  ")
-        else:
-            shown = ", ".join(part) if isinstance(part, list) else part
-            console.print(f"{indent}{key}: {shown}")
-
-
-def _priced_object(priced: Priced, trial: Trial) -> dict[str, Any]:
-    return {
-        "tariff": priced.tariff,
-        "version": priced.version,
-        "first_day": trial.first.isoformat(),
-        "last_day": (trial.end - timedelta(days=1)).isoformat(),
-        "energy_wh": dict(trial.energy_wh),
-        "amount_minor": priced.amount_minor,
-        "tax_minor": priced.tax_minor,
-        "carried": f"{priced.carried:f}",
-        "lines": [_line_object(line) for line in priced.lines],
-    }
-
-
-def _line_object(line: ChargeLine) -> dict[str, Any]:
-    return {
-        "kind": line.kind.value,
-        "code": line.code,
-        "words": line.words,
-        "amount_minor": f"{line.amount:f}",
-        "quantity": None if line.quantity is None else f"{line.quantity:f}",
-        "unit": line.unit,
-        "rate": None if line.rate is None else f"{line.rate:f}",
-    }
-
-
-def _show_priced(priced: Priced, tariff: Tariff, trial: Trial) -> None:
-    from billing.tariffs.exact import kwh
-
-    money = tariff.currency
-    last = trial.end - timedelta(days=1)
-    console.print(
-        f"{tariff.name} ({tariff.code}), {trial.first} to {last}: "
-        f"{kwh(trial.energy_wh['total'])} kWh"
-    )
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(overflow="fold")
-    table.add_column(justify="right", no_wrap=True)
-    for line in priced.lines:
-        table.add_row(line.words, _major(line, money))
-    table.add_row("Total", f"{money.code} {money.text(priced.amount_minor)}")
-    if priced.tax_minor:
-        table.add_row("of it tax", money.text(priced.tax_minor))
-    console.print(table)
-
-
-def _major(line: ChargeLine, money: Currency) -> str:
-    """An exact amount in major units; two digits more than the currency has tell what is left."""
-    from decimal import ROUND_HALF_UP, Decimal
-
-    digits = money.minor_digits
-    exact = line.amount.scaleb(-digits)
-    return f"{exact.quantize(Decimal(1).scaleb(-digits - 2), ROUND_HALF_UP):f}"

@@ -52,7 +52,10 @@ class Days:
 def days_of(since: datetime, until: datetime, zone: tzinfo) -> Days:
     """A span in days."""
     local = until.astimezone(zone)
-    return Days(since.astimezone(zone).date(), local.date(), local.time() == _MIDNIGHT)
+    end = local.date()
+    # a day may begin at one o'clock, where the clock is put forward at midnight
+    at_midnight = local.time() == _MIDNIGHT or until == midnight(end, zone)
+    return Days(since.astimezone(zone).date(), end, at_midnight)
 
 
 def first_of(period: Period, day: date) -> date:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, Row, Select, and_, func, insert, sele
 
 from billing.accounts.tables import supply_tariffs
 from billing.office import Office
-from billing.tariffs.document import from_json, read_document, to_json
+from billing.tariffs.document import from_json, read_document
 from billing.tariffs.faults import (
     NoRateValidError,
     RateStateError,
@@ -24,6 +24,7 @@ from billing.tariffs.faults import (
     SameApproverError,
     UnknownRateError,
 )
+from billing.tariffs.spelling import to_json
 from billing.tariffs.tables import rate_versions, rates
 from billing.tariffs.tariff import Tariff
 from billing.tariffs.version import TariffVersion, VersionSpan

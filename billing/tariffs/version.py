@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from billing.tariffs.plan import Plan, prepare
+from billing.tariffs.plan import Plan
+from billing.tariffs.preparing import prepare
 from billing.tariffs.tariff import Tariff
 
 

@@ -9,7 +9,8 @@ from billing.tariffs.exact import kwh, short_kwh
 from billing.tariffs.faults import UsageRefusedError
 from billing.tariffs.ladder import Ladder, apportion, in_blocks, ladder_of, moved
 from billing.tariffs.periods import Days, Share
-from billing.tariffs.plan import BlocksPlan, FreePlan, StepPlan, step_words
+from billing.tariffs.plan import BlocksPlan, FreePlan, StepPlan
+from billing.tariffs.preparing import step_words
 from billing.tariffs.sheet import Sheet
 from billing.tariffs.tariff import Period
 from billing.tariffs.values import Usage

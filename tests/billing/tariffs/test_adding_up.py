@@ -34,7 +34,7 @@ def _totals(done: Sequence[Priced]) -> tuple[int, int, Decimal, Decimal]:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.data(), tariffs(), supplies())
 def test_req12_a_month_in_any_cut_costs_what_it_costs_at_once(
     data: st.DataObject, tariff: Tariff, supply: Supply
@@ -48,7 +48,7 @@ def test_req12_a_month_in_any_cut_costs_what_it_costs_at_once(
     assert _kinds(in_parts) == _kinds(at_once)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data(), tariffs(), supplies())
 def test_req12_with_a_change_of_price_in_the_month_days_add_up_to_the_two_parts(
     data: st.DataObject, tariff: Tariff, supply: Supply
@@ -58,7 +58,7 @@ def test_req12_with_a_change_of_price_in_the_month_days_add_up_to_the_two_parts(
     assert _totals(in_parts) == _totals(settle(supply, [], versions))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data(), tariffs(on_change="accumulate"), supplies())
 def test_req12_a_version_that_changes_nothing_costs_nothing(
     data: st.DataObject, tariff: Tariff, supply: Supply
@@ -84,7 +84,7 @@ def test_req12_a_year_by_months_or_days_costs_what_it_costs_at_once(
     assert _totals(settle(supply, days, versions)) == _totals(at_once)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(tariffs(), supplies(), st.sampled_from(["0", "0.25", "-0.4375", "0.9999"]))
 def test_req12_lines_and_what_is_carried_add_up_to_what_is_posted(
     tariff: Tariff, supply: Supply, carried: str

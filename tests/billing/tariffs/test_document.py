@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from billing.tariffs.document import from_json, read_document, read_toml, to_data, to_json
+from billing.tariffs.document import from_json, read_document, read_toml
 from billing.tariffs.faults import RateDocumentError
+from billing.tariffs.spelling import to_data, to_json
 from billing.tariffs.tariff import Tariff
 from tests.billing.tariffs.strategies import CNY, tariffs
 from vending import Currency
@@ -24,7 +25,7 @@ def _faults(document: str) -> list[str]:
     return list(refused.value.faults)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(tariffs())
 def test_req12_a_tariff_is_read_back_as_it_was_stored(tariff: Tariff) -> None:
     assert from_json(to_json(tariff)) == tariff

@@ -10,8 +10,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.tariffs.document import to_data
 from billing.tariffs.pricing import price
+from billing.tariffs.spelling import to_data
 from billing.tariffs.tariff import Tariff
 from billing.tariffs.values import ChargeLine, Usage
 from billing.tariffs.version import TariffVersion, VersionSpan
@@ -23,7 +23,7 @@ _NEAR = Fraction(1, 10**7)
 """Major units: shares of months are kept to 10^-6 of a minor unit, at both ends of a part."""
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.data(), tariffs(), supplies())
 def test_req12_every_line_is_what_the_second_opinion_says(
     data: st.DataObject, tariff: Tariff, supply: Supply

@@ -9,7 +9,6 @@ from sqlalchemy import Connection, insert, select, text, update
 
 from billing.office import Office
 from billing.person import Person
-from billing.tariffs.document import to_json
 from billing.tariffs.faults import (
     NoRateValidError,
     RateStateError,
@@ -17,6 +16,7 @@ from billing.tariffs.faults import (
     SameApproverError,
     UnknownRateError,
 )
+from billing.tariffs.spelling import to_json
 from billing.tariffs.store import (
     VersionState,
     add_version,
