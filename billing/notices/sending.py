@@ -341,7 +341,7 @@ def _send(office: Office, claimed: _Claimed, sender: Sender) -> None:
         down, outcome = fault, Outcome(Fate.AGAIN, str(fault))
     with office.writing() as connection:
         state = settle(connection, office, claimed.message_id, outcome, actor=SERVICE.name)
-    _log.info("notice_tried", message=claimed.message_id, state=state, fate=outcome.fate.value)
+    _log.debug("notice_tried", message=claimed.message_id, state=state, fate=outcome.fate.value)
     if down is not None:
         raise down
 
