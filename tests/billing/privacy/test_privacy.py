@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from billing.accounts.closing import CloseRequest
 from billing.accounts.tables import contacts, customers
@@ -24,6 +24,7 @@ from billing.privacy.resealing import not_newest, reseal
 from billing.privacy.retention import erase_due
 from billing.privacy.seal import Seal
 from storage.audit import audit_lines
+from storage.engine import open_engine, reading
 from tests.billing.accounts.desks import (
     CLERK,
     SECOND,
@@ -34,6 +35,7 @@ from tests.billing.accounts.desks import (
 )
 from tests.billing.conftest import PERSONAL_KEY
 from tests.shop.conftest import Clock
+from tests.shop.databases import SqliteFiles
 
 NEW_KEY = bytes(range(32, 64))
 
@@ -97,6 +99,19 @@ def test_every_sealed_column_says_what_it_holds() -> None:
     columns = sealed_columns()
     assert {"customers.name_sealed", "contacts.phone_sealed"} <= {each.name for each in columns}
     assert [each.name for each in columns if "." not in each.field] == []
+
+
+def test_every_sealed_column_can_be_sealed_anew(sqlite_files: SqliteFiles) -> None:
+    engine = open_engine(sqlite_files.shop())
+    with reading(engine) as connection:
+        triggers = connection.execute(
+            text("SELECT tbl_name, sql FROM sqlite_master WHERE type = 'trigger'")
+        ).all()
+    engine.dispose()
+    for each in sealed_columns():
+        rules = [sql for table, sql in triggers if table == each.table.name and "UPDATE ON" in sql]
+        assert all("WHEN" in sql for sql in rules), each.name
+        assert not any(f"NEW.{each.column.name}" in sql for sql in rules), each.name
 
 
 def test_req30_a_key_changes_while_people_search(office: Office) -> None:
