@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from billing.tariffs.document import from_json, read_document, read_toml
+from billing.tariffs.document import from_data, from_json, read_document, read_toml
 from billing.tariffs.faults import RateDocumentError
 from billing.tariffs.spelling import to_data, to_json
 from billing.tariffs.tariff import Tariff
-from tests.billing.tariffs.strategies import CNY, tariffs
+from billing.tariffs.version import TariffVersion
+from tests.billing.tariffs.strategies import CNY, midnight, tariffs
 from vending import Currency
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "docs" / "examples").glob("rate-*.toml"))
@@ -127,6 +130,40 @@ def test_another_currency_than_the_utility_s_is_refused() -> None:
     assert _faults('code="a"\nname="A"\ncurrency="ZAR"\n[energy]\nrate="1"')[0].startswith(
         "currency"
     )
+
+
+_WORDS = (
+    "code name currency rounding energy rate rates names t1 t2 blocks period prorate on_change "
+    "steps up_to adds free kwh classes capacity unit per_month demand at_least_percent "
+    "excess_over_percent excess_per_month power_factor standard on fees per_day surcharges "
+    "percent taxes contained"
+).split()
+_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["1", "0.5", "a", "month", "year", "0.90", "energy", "CNY"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_WORDS), inner, max_size=5)
+    ),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.dictionaries(st.sampled_from(_WORDS), _VALUES, max_size=8))
+def test_whatever_a_document_says_it_is_read_or_its_faults_are_told(plain: Any) -> None:
+    try:
+        tariff = from_data(plain, CNY)
+    except RateDocumentError as refused:
+        told = refused.faults
+    else:
+        told = ("none",)
+        assert from_json(to_json(tariff)) == tariff
+        TariffVersion(1, midnight(2026, 1, 1), tariff)
+    assert told
 
 
 @pytest.mark.parametrize("document", ["code = ", '{"code": ', "[]", "{}", "x" * 100_001])
