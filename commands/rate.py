@@ -134,6 +134,8 @@ def list_(database: str, as_json: bool) -> None:
         zone = office.zone
     if as_json:
         print_json([listed_object(each, zone) for each in found])
+    elif not found:
+        console.print("There is no tariff yet: meterhouse rate add FILE --from DAY.")
     else:
         console.print(versions_table(found, zone))
 

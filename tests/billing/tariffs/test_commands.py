@@ -56,6 +56,7 @@ def _answer(run: Run, *words: str, who: str = "wei") -> Any:
 
 
 def test_req12_a_tariff_is_proposed_approved_shown_and_withdrawn(run: Run, home: str) -> None:
+    assert "no tariff yet" in run("rate", "list")[1]
     added = _answer(run, "rate", "add", home, "--from", "2030-01-01")
     assert added == {"code": "home", "version": 1, "since": "2030-01-01", "state": "proposed"}
     status, out = run("rate", "approve", "home", "1")

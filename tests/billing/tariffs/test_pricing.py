@@ -135,6 +135,18 @@ def test_req12_days_are_of_the_zone_even_where_the_clock_is_put_forward() -> Non
     assert amounts == [2_800, 100, 200]  # 29 March has 23 hours, and is a day
 
 
+def test_req12_a_month_that_begins_at_one_o_clock_ends_the_one_before_it() -> None:
+    asuncion = ZoneInfo("America/Asuncion")  # on 1 October 2017 there was no midnight
+    since = datetime(2026, 1, 1, tzinfo=asuncion).astimezone(UTC).replace(year=2017)
+    version = replace(_version(blocks={"steps": STEPS}), since=since)
+    september = datetime(2017, 9, 1, tzinfo=asuncion).astimezone(UTC)
+    october = datetime(2017, 10, 1, tzinfo=asuncion).astimezone(UTC)
+    assert october.astimezone(asuncion).hour == 1
+    assert price(version, _usage(september, october), asuncion).amount_minor == 500
+    with pytest.raises(UsageRefusedError):
+        price(version, _usage(september, october + timedelta(hours=1)), asuncion)
+
+
 def test_req12_a_supply_that_begins_and_ends_on_one_day_has_limits_for_a_day() -> None:
     since = midnight(2026, 6, 10) + timedelta(hours=8)
     usage = _usage(
