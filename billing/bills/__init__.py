@@ -5,5 +5,5 @@
 `due` what is open of a bill · `late_fees` what is charged for each day behind the due date ·
 `fees` single fees · `withdrawing` a wrong bill · `paper` and `pdf` what people get to read ·
 `sending` and `printing` how it comes to them · `texts` information beside the figures ·
-`looking` what the other rooms ask.
+`sweeping` what is due · `looking` what the other rooms ask.
 """

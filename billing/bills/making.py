@@ -121,7 +121,7 @@ def make_bills(connection: Connection, office: Office, orders: Sequence[BillOrde
     """Make the bills of many accounts that have something to bill.
 
     An account whose last bill has left nothing open and to which nothing was posted since gets
-    none.
+    none, but for a final bill.
 
     Args:
         connection: in a write transaction, which has locked the accounts.
@@ -129,7 +129,11 @@ def make_bills(connection: Connection, office: Office, orders: Sequence[BillOrde
         orders: of one account each.
     """
     facts = _gather(connection, office, [each.account_id for each in orders])
-    wanted = [each for each in orders if _has_something(facts, each.account_id)]
+    wanted = [
+        each
+        for each in orders
+        if each.kind is BillKind.FINAL or _has_something(facts, each.account_id)
+    ]
     return _store(connection, office, facts, wanted)
 
 
@@ -191,7 +195,16 @@ def _store(
 ) -> list[Bill]:
     if not orders:
         return []
-    rows = [_row(office, facts, order) for order in orders]
+    documents: list[Document] = []
+    rows = []
+    for order in orders:
+        lines = bill_lines(
+            facts.entries[order.account_id],
+            facts.settlements[order.account_id],
+            facts.fee_codes.get(order.account_id, {}),
+        )
+        documents.append(_document(office, facts, facts.accounts[order.account_id], lines))
+        rows.append(_row(office, facts, order, documents[-1]))
     connection.execute(insert(bills), rows)
     numbers = [row["number"] for row in rows]
     made = {
@@ -214,20 +227,15 @@ def _store(
             for each in found
         ],
     )
-    hand_over(connection, office, found, facts.accounts, facts.addressees)
+    hand_over(connection, office, found, documents, facts.accounts, facts.addressees)
     return found
 
 
-def _row(office: Office, facts: _Facts, order: BillOrder) -> dict[str, Any]:
+def _row(office: Office, facts: _Facts, order: BillOrder, document: Document) -> dict[str, Any]:
     account = facts.accounts[order.account_id]
     before = facts.before.get(order.account_id)
     entries = facts.entries[order.account_id]
-    lines = bill_lines(
-        entries,
-        facts.settlements[order.account_id],
-        facts.fee_codes.get(order.account_id, {}),
-    )
-    sums = sums_of(lines)
+    sums = sums_of(document.lines)
     opening = 0 if before is None else before.bill.total_minor
     late_before = 0 if before is None else before.bill.late_so_far_minor
     deposit_seq, deposit_minor = facts.ends.get((order.account_id, Purse.DEPOSIT), (0, 0))
@@ -256,7 +264,7 @@ def _row(office: Office, facts: _Facts, order: BillOrder) -> dict[str, Any]:
         "total_minor": opening + sum(sums.values()),
         "late_so_far_minor": late_before + sums[Group.LATE_FEE],
         "corrects_bill_id": order.corrects_bill_id,
-        "document": document_json(_document(office, facts, account, lines)),
+        "document": document_json(document),
         "addressee_sealed": office.seal.seal(
             "bill.addressee", addressee_json(facts.addressees[order.account_id])
         ),

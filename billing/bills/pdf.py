@@ -15,10 +15,13 @@ from sqlalchemy import Connection, select
 
 from billing.bills.bill import Bill, addressee_of, bill_of, document_of
 from billing.bills.faults import NoSuchBillError
+from billing.bills.looking import bill_by_number
 from billing.bills.paper import Sheet, paper
 from billing.bills.tables import bills
 from billing.bills.wording import find_wording
 from billing.office import Office
+from billing.person import Right
+from storage.audit import record
 from vending.receipts.pdf import compile_pdf, look_up
 
 _AT_ONCE: Final = 500
@@ -51,6 +54,27 @@ def bill_pdf(
         FontMissingError, PdfError: it cannot be set.
     """
     return letters_pdf(connection, office, [Letter(bill_id, 0, language)])
+
+
+def open_pdf(office: Office, number: str, language: str | None = None) -> bytes:
+    """A bill as PDF for somebody at a desk; who opened it is kept.
+
+    Args:
+        office: its person opens the bill.
+        number: the bill's.
+        language: of the texts; None: the bill's.
+
+    Raises:
+        RightMissingError: they may not see personal fields.
+        NoSuchBillError, SealBrokenError, FontMissingError, PdfError: as for `bill_pdf`.
+    """
+    office.require(Right.PERSONAL)
+    with office.reading() as connection:
+        pdf = bill_pdf(connection, office, bill_by_number(connection, number).bill_id, language)
+    with office.writing() as connection:
+        at, who = office.now(), office.person.name
+        record(connection, at, actor=who, action="bill.open", subject=number)
+    return pdf
 
 
 def letters_pdf(connection: Connection, office: Office, letters: Sequence[Letter]) -> bytes:

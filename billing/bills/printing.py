@@ -121,6 +121,14 @@ class PrintDesk:
             letters = [letter for letter, _ in _stored(connection, batch_id)]
             pdf = letters_pdf(connection, self._office, letters)
             manifest = _manifest(connection, self._office, batch_id)
+        with self._office.writing() as connection:
+            record(
+                connection,
+                self._office.now(),
+                actor=self._office.person.name,
+                action="bill.print_again",
+                subject=str(batch_id),
+            )
         return Printed(batch, pdf, manifest, hashlib.sha256(pdf).digest() == batch.pdf_sha256)
 
     def list(self, *, limit: int = 100) -> list[Batch]:

@@ -20,7 +20,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, Select, exists, func, select
 
 from billing.accounts.looking import agreement_at, supplies_of_many
-from billing.accounts.tables import agreements, customer_accounts
+from billing.accounts.tables import agreements, closings, customer_accounts
 from billing.bills.kinds import BillKind
 from billing.bills.making import BillOrder, make_bills
 from billing.bills.tables import bills
@@ -63,7 +63,7 @@ def run(
     wait_days: int = WAIT_DAYS,
     progress: Callable[[int], None] | None = None,
 ) -> RunSums:
-    """Make all bills that are due.
+    """Make all bills that are due, and the final ones of accounts that are being closed.
 
     Args:
         office: the office.
@@ -79,15 +79,10 @@ def run(
     for period in _periods(day or office.today()):
         for part in _batches(office, period, wait_days):
             looked_at += part.made + part.waiting + part.empty
-            sums = RunSums(
-                sums.made + part.made,
-                sums.waiting + part.waiting,
-                sums.empty + part.empty,
-                sums.to_pay_minor + part.to_pay_minor,
-            )
+            sums = _with(sums, part)
             if progress is not None:
                 progress(looked_at)
-    return sums
+    return _with(sums, _final_bills(office))
 
 
 def sweep(office: Office) -> int:
@@ -130,6 +125,54 @@ def _periods(day: date) -> tuple[_Period, _Period]:
         _Period(f"{before:%Y-%m}", min(day.day, 28) + 1, 28),
         _Period(f"{day:%Y-%m}", 1, min(day.day, 28)),
     )
+
+
+def _with(sums: RunSums, more: RunSums) -> RunSums:
+    return RunSums(
+        sums.made + more.made,
+        sums.waiting + more.waiting,
+        sums.empty + more.empty,
+        sums.to_pay_minor + more.to_pay_minor,
+    )
+
+
+def _final_bills(office: Office) -> RunSums:
+    """The final bills of accounts whose final settlement is made."""
+    sums = RunSums()
+    while True:
+        with office.writing() as connection:
+            account_ids = connection.scalars(
+                select(customer_accounts.c.account_id)
+                .join(closings, closings.c.account_id == customer_accounts.c.account_id)
+                .where(
+                    closings.c.settled_at.is_not(None),
+                    closings.c.state != "withdrawn",
+                    ~exists().where(
+                        bills.c.account_id == closings.c.account_id,
+                        bills.c.kind == BillKind.FINAL.value,
+                        bills.c.made_at >= closings.c.settled_at,
+                    ),
+                )
+                .order_by(customer_accounts.c.account_id)
+                .limit(_AT_ONCE)
+                .with_for_update(of=customer_accounts, key_share=True, skip_locked=True)
+            ).all()
+            done = connection.scalars(
+                select(bills.c.account_id)
+                .join(closings, closings.c.account_id == bills.c.account_id)
+                .where(
+                    bills.c.account_id.in_(account_ids),
+                    closings.c.state != "withdrawn",
+                    bills.c.kind == BillKind.FINAL.value,
+                    bills.c.made_at >= closings.c.settled_at,
+                )
+            ).all()
+            orders = [BillOrder(each, BillKind.FINAL) for each in account_ids if each not in done]
+            made = make_bills(connection, office, orders) if orders else []
+        if not made:
+            return sums
+        to_pay = sum(each.to_pay_minor for each in made)
+        sums = _with(sums, RunSums(made=len(made), to_pay_minor=to_pay))
 
 
 def _batches(office: Office, period: _Period, wait_days: int) -> Iterator[RunSums]:

@@ -16,14 +16,18 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, delete, insert, select
 
 from billing.accounts.looking import Account
-from billing.bills.bill import Addressee, Bill
+from billing.bills.bill import Addressee, Bill, Document, last_day
+from billing.bills.looking import document
 from billing.bills.tables import bill_deliveries, bill_ways
 from billing.notices.outbox import queue_notice, queue_notices
 from billing.notices.port import Event, Notice
+from billing.notices.tables import notice_messages, notices
 from billing.office import Office
 from billing.person import Right
 from storage.audit import record
 
+_WORDS_MAX: Final = 500
+"""Of information that goes with a notice; a longer one is on the bill alone."""
 _PAPER_CLASSES: Final = ("industrial", "public")
 CLASSES: Final = ("residential", "commercial", "industrial", "public")
 
@@ -48,10 +52,25 @@ class Delivery:
     printed_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message with a bill; `meterhouse notice show` has its history."""
+
+    message_id: int
+    contact_id: int | None
+    channel: str
+    language: str
+    state: str
+    """``queued``, ``sending``, ``sent``, ``delivered``, ``failed``, ``unknown``."""
+    round: int
+    """2: sent again, because nobody confirmed the first."""
+
+
 def hand_over(
     connection: Connection,
     office: Office,
     made: Sequence[Bill],
+    documents: Sequence[Document],
     accounts: Mapping[int, Account],
     addressees: Mapping[int, Addressee],
 ) -> None:
@@ -61,12 +80,17 @@ def hand_over(
         connection: in a write transaction.
         office: the office.
         made: the bills.
+        documents: theirs, in the same order.
         accounts: theirs, by id.
         addressees: theirs, by account.
     """
     ways = ways_of(connection)
-    told = [each for each in made if ways[accounts[each.account_id].customer_class].by_notice]
-    numbers = queue_notices(connection, office, [_notice(office, each, "") for each in told])
+    told, asked = [], []
+    for bill, shown in zip(made, documents, strict=True):
+        if ways[accounts[bill.account_id].customer_class].by_notice:
+            told.append(bill)
+            asked.append(_notice(office, bill, shown, ""))
+    numbers = queue_notices(connection, office, asked)
     at = office.now()
     rows: list[dict[str, object]] = [
         {"bill_id": bill.bill_id, "way": "notice", "handed_at": at, "notice_id": number}
@@ -94,7 +118,8 @@ def send_again(connection: Connection, office: Office, bill: Bill, once: str) ->
     Returns:
         the notice's number; None: it was asked before, or the account wants none.
     """
-    return queue_notice(connection, office, _notice(office, bill, once))
+    shown = document(connection, bill.bill_id)
+    return queue_notice(connection, office, _notice(office, bill, shown, once))
 
 
 def ways_of(connection: Connection) -> dict[str, Ways]:
@@ -113,6 +138,20 @@ def deliveries_of(connection: Connection, bill_id: int) -> list[Delivery]:
         .order_by(bill_deliveries.c.way)
     )
     return [Delivery(row.way, row.handed_at, row.notice_id, row.printed_at) for row in rows]
+
+
+def messages_of(connection: Connection, bill_id: int) -> list[Sent]:
+    """The outbox's messages that carry a bill, and what is known of each."""
+    rows = connection.execute(
+        select(notice_messages, notices.c.asked_at)
+        .join(notices, notices.c.notice_id == notice_messages.c.notice_id)
+        .where(notices.c.bill_id == bill_id)
+        .order_by(notice_messages.c.message_id)
+    )
+    return [
+        Sent(row.message_id, row.contact_id, row.channel, row.language, row.state, row.round)
+        for row in rows
+    ]
 
 
 class WayDesk:
@@ -157,18 +196,29 @@ class WayDesk:
             )
 
 
-def _notice(office: Office, bill: Bill, again: str) -> Notice:
+def _notice(office: Office, bill: Bill, shown: Document, again: str) -> Notice:
     """What the outbox tells: the summary of an SMS, the text of an e-mail."""
+    about: dict[str, str | int] = {
+        "bill_number": bill.number,
+        "total_minor": -bill.total_minor,
+    }
+    if bill.to_pay_minor:
+        about["due_on"] = bill.due_on(office.zone).isoformat()
+    begins = [each.since for each in shown.supplies if each.since is not None]
+    ends = [each.until for each in shown.supplies if each.until is not None]
+    if begins and ends:
+        about["period_since_on"] = min(begins).astimezone(office.zone).date().isoformat()
+        about["period_until_on"] = last_day(max(ends), office.zone).isoformat()
+        about["energy_wh"] = sum(each.energy_wh for each in shown.supplies)
+    words = " ".join(shown.information.split())
+    if 0 < len(words) <= _WORDS_MAX and words.isprintable():
+        about["marketing"] = words
     once = f"bill {bill.bill_id}"
     return Notice(
         event=Event.BILL,
         account_id=bill.account_id,
         once=f"{once} {again}" if again else once,
-        about={
-            "bill_number": bill.number,
-            "total_minor": -bill.total_minor,
-            "due_on": bill.due_on(office.zone).isoformat(),
-        },
+        about=about,
         bill_id=bill.bill_id,
     )
 

@@ -73,17 +73,14 @@ def list_(account: str | None, only_open: bool, limit: int, database: str, as_js
 def show(number: str, pdf: Path | None, language: str | None, database: str, as_json: bool) -> None:
     """Show bill NUMBER: its sums, its lines, how it went out."""
     from billing.bills.looking import bill_by_number, document, replaced_by
-    from billing.bills.pdf import bill_pdf
-    from billing.bills.sending import deliveries_of
+    from billing.bills.pdf import open_pdf
+    from billing.bills.sending import deliveries_of, messages_of
     from billing.person import Right
 
     with open_office(database) as office:
         office.require(Right.LOOK)
         with office.reading() as connection:
             found = bill_by_number(connection, number)
-            if pdf is not None:
-                office.require(Right.PERSONAL)
-                write_new(pdf, bill_pdf(connection, office, found.bill_id, language))
             shown = document(connection, found.bill_id)
             shown_json = bill_object(found, office) | {
                 "replaced_by": replaced_by(connection, found.bill_id),
@@ -97,7 +94,20 @@ def show(number: str, pdf: Path | None, language: str | None, database: str, as_
                     }
                     for each in deliveries_of(connection, found.bill_id)
                 ],
+                "messages": [
+                    {
+                        "message": each.message_id,
+                        "contact": each.contact_id,
+                        "channel": each.channel,
+                        "language": each.language,
+                        "state": each.state,
+                        "round": each.round,
+                    }
+                    for each in messages_of(connection, found.bill_id)
+                ],
             }
+        if pdf is not None:
+            write_new(pdf, open_pdf(office, found.number, language))
         if as_json:
             print_json(shown_json | ({"file": str(pdf)} if pdf else {}))
             return
@@ -159,6 +169,8 @@ def _print_bill(found: Bill, shown: dict[str, Any], office: Office) -> None:
         state = f"printed {each['printed_at']}" if each["printed_at"] else each["handed_at"]
         number = f", notice {each['notice']}" if each["notice"] else ""
         console.print(f"{each['way']}: {state}{number}")
+    for each in shown["messages"]:
+        console.print(f"message {each['message']} by {each['channel']}: {each['state']}")
 
 
 def _line_object(line: Any) -> dict[str, Any]:

@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select
 
+from billing.bills import sweeping
 from billing.bills.due import DueDesk
 from billing.bills.faults import BillStateError
 from billing.bills.kinds import BillKind, Group
 from billing.bills.late_fees import LateFeeDesk, LateFeeRule, late_days_of, sweep
-from billing.bills.looking import document, due_of, open_bills
+from billing.bills.looking import bills_of, document, due_of, open_bills
 from billing.bills.tables import late_fee_days
 from billing.faults import BadEntryError, OfficeRefusedError
 from billing.ledger.books import ADJUSTMENTS
@@ -271,3 +272,16 @@ def _by_hand(charges: list[int], payments: dict[int, int], ppm: int, cap_bp: int
         min(int(each), (most or 0) * cap_bp // 10_000)
         for each, most in zip(exact, base, strict=True)
     )
+
+
+def test_req18_a_sweep_puts_late_fees_on_the_bill_that_it_makes(
+    office: Office, clock: Clock
+) -> None:
+    _rule(office, 1000)
+    account_id = _billed(office, 500_00)  # 21 November
+    clock.advance(days=DUE_DAYS + 27)  # 1 January
+    assert sweeping.sweep(office) == 26 + 1
+    with office.reading() as connection:
+        [newest, _] = bills_of(connection, account_id)
+    assert newest.sums[Group.LATE_FEE] == -26 * 50
+    assert sweeping.sweep(office) == 0

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 
-from billing.accounts.tables import agreements
+from billing.accounts.tables import agreements, closings
 from billing.bills.kinds import BillKind, Group
 from billing.bills.looking import bills_of, document
 from billing.bills.run import RunSums, count_due, period_of, run
@@ -190,3 +190,28 @@ def test_a_moved_day_bills_a_month_once(office: Office, clock: Clock) -> None:
     assert run(office).made == 0
     clock.advance(days=25)
     assert run(office).made == 1
+
+
+def test_req19_an_account_that_was_closed_gets_its_final_bill_once(
+    office: Office, clock: Clock
+) -> None:
+    [account_id] = _accounts(office, 1)
+    closing = {
+        "account_id": account_id,
+        "reason": "moves away",
+        "ends_at": office.now(),
+        "refund_channel": "counter",
+        "state": "settling",
+        "asked_by": "test",
+        "asked_at": office.now(),
+    }
+    with office.writing() as connection:
+        connection.execute(insert(closings), closing)
+    assert run(office).made == 0, "the final settlement is not made"
+    clock.advance(days=1)
+    with office.writing() as connection:
+        connection.execute(update(closings).values(state="owing", settled_at=office.now()))
+    assert run(office) == RunSums(made=1, to_pay_minor=10_00)
+    assert run(office) == RunSums()
+    with office.reading() as connection:
+        assert bills_of(connection, account_id)[0].kind is BillKind.FINAL
