@@ -47,7 +47,6 @@ from billing.faults import BadEntryError, BillingError
 from billing.office import Office
 from billing.payments.channels import find_channel
 from billing.privacy.masks import masked_email, masked_name, masked_number, masked_text
-from storage.engine import attempt
 
 LIST_MAX: Final = 1_000
 _SWEEP_MAX: Final = 500
@@ -213,18 +212,31 @@ def apply_due(office: Office) -> int:
             .limit(_SWEEP_MAX)
         ).all()
     for change_id in due:
-        with office.writing() as connection:
-            row = _locked(connection, change_id)
-            if row.state != ChangeState.APPROVED.value:
-                continue
-            number = _number(connection, row.account_id)
-            try:
-                with attempt(connection):
-                    _apply(connection, office, row, number)
-            except BillingError as fault:
-                _set(connection, change_id, state="failed", ended_at=office.now(), words=str(fault))
-                _record(connection, office, "fail", number, change_id, row.kind, str(fault))
+        try:
+            _apply_due(office, change_id)
+        except BillingError as fault:
+            if fault.is_system:
+                raise
+            _fail(office, change_id, str(fault))
     return len(due)
+
+
+def _apply_due(office: Office, change_id: int) -> None:
+    with office.writing() as connection:
+        row = _locked(connection, change_id)
+        if row.state == ChangeState.APPROVED.value:
+            _apply(connection, office, row, _number(connection, row.account_id))
+
+
+def _fail(office: Office, change_id: int, words: str) -> None:
+    with office.writing() as connection:
+        row = _locked(connection, change_id)
+        if row.state != ChangeState.APPROVED.value:
+            return
+        now = office.now()
+        _set(connection, change_id, state=ChangeState.FAILED.value, ended_at=now, words=words)
+        number = _number(connection, row.account_id)
+        _record(connection, office, "fail", number, change_id, row.kind, words)
 
 
 def change(

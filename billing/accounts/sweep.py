@@ -32,6 +32,8 @@ def sweep(office: Office, settle: FinalSettlement | None = None) -> int:
         try:
             proceed(serving, account_id, settle)
         except BillingError as fault:
+            if fault.is_system:
+                raise
             _log.warning("account.close_failed", account_id=account_id, code=fault.code)
         else:
             done += 1

@@ -160,7 +160,7 @@ supply_tariffs: Final = table(
     "supply_tariffs",
     Column("supply_id", Identifier, ForeignKey(supplies.c.supply_id), nullable=False),
     Column("since", UtcTimestamp, nullable=False),
-    Column("tariff", Text, nullable=False, comment="code; its versions are `tariff_versions`"),
+    Column("tariff", Text, nullable=False, comment="code; its versions are `rate_versions`"),
     Column("set_by", Text, nullable=False),
     PrimaryKeyConstraint("supply_id", "since"),
 )

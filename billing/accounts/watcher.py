@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from sqlalchemy import Connection, exists, select
 
@@ -11,7 +12,7 @@ from billing.accounts.tables import agreements, customer_accounts
 from billing.ledger.entry import Posted
 from billing.office import Office
 
-_AT_ONCE = 500
+_AT_ONCE: Final = 500
 
 
 class DepositWatcher:
@@ -25,8 +26,8 @@ class DepositWatcher:
                 activate_if_paid(connection, office, account_id)
 
 
-def waiting(connection: Connection, account_ids: Sequence[int] | None = None) -> list[int]:
-    """Accounts that are signed for and not active yet, `_AT_ONCE` at most."""
+def waiting(connection: Connection, account_ids: Sequence[int]) -> list[int]:
+    """Those of some accounts that are signed for and not active yet."""
     query = select(customer_accounts.c.account_id).where(
         customer_accounts.c.state == "checked",
         exists().where(agreements.c.account_id == customer_accounts.c.account_id),
