@@ -213,7 +213,7 @@ def _make_supplies() -> None:
         name,
         reference("supply_id"),
         time("since"),
-        text("tariff", comment="code; its versions are `tariff_versions`"),
+        text("tariff", comment="code; its versions are `rate_versions`"),
         text("set_by"),
         foreign(name, ["supply_id"], "supplies"),
         primary(name, "supply_id", "since"),
