@@ -267,13 +267,27 @@ def _measure(batch: Batch, span: Span, jobs: Sequence[_Job]) -> None:
     for codes, alike in by_codes.items():
         wanted = [each for job in alike for each in wanted_of(job.due, span, job.cuts, codes)]
         batch.registers.load(batch.connection, wanted, codes)
-        for job in alike:
-            measured = measure(job.due, span, job.cuts, codes, batch.registers, batch.limits)
-            if isinstance(measured, Lacking):
-                job.lacking = measured
-            else:
-                job.metered = measured
+        lacking = _measure_all(batch, span, alike, codes)
+        ends = [(device, span.until) for job in lacking for device in job.devices]
+        if ends and batch.registers.load_after(batch.connection, ends, codes):
+            _measure_all(batch, span, lacking, codes)
     _decide(batch, span, [job for job in jobs if job.due.waits or _is_broken(job)])
+
+
+def _measure_all(
+    batch: Batch, span: Span, jobs: Sequence[_Job], codes: tuple[str, ...]
+) -> list[_Job]:
+    """Measure what is loaded; gives those for want of whose registers it could not be."""
+    lacking = []
+    for job in jobs:
+        measured = measure(job.due, span, job.cuts, codes, batch.registers, batch.limits)
+        if isinstance(measured, Lacking):
+            job.lacking = measured
+            if measured.why == "no_reading":
+                lacking.append(job)
+        else:
+            job.metered, job.lacking = measured, None
+    return lacking
 
 
 def _is_broken(job: _Job) -> bool:

@@ -17,12 +17,14 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from billing.settlement.due import Due
 from billing.settlement.spans import Span
 from headend.store.intervals import find_series
+from headend.store.quantities import quantity_id
 from headend.store.registers import find_readings
+from headend.store.tables import readings
 from headend.values import Quality
 from headend.watching.checks.flag import Flag
 from headend.watching.checks.register import first_reading, register_flag, register_step
@@ -90,6 +92,7 @@ class Registers:
 
     def __init__(self, limits: Limits) -> None:
         self._found: Final[dict[tuple[int, str, datetime], Register]] = {}
+        self._after: Final[dict[tuple[int, str, datetime], tuple[datetime, int]]] = {}
         self._asked: Final[set[tuple[int, datetime, tuple[str, ...]]]] = set()
         self._tolerance: Final = timedelta(minutes=limits["midnight_tolerance_min"])
         self._joined: Final = timedelta(minutes=limits["midnight_joined_min"])
@@ -126,6 +129,42 @@ class Registers:
         """A register that was loaded; None: it is not known."""
         return self._found.get((device, code, moment))
 
+    def load_after(
+        self, connection: Connection, wanted: Iterable[Wanted], codes: tuple[str, ...]
+    ) -> bool:
+        """Look for the next readings after moments whose registers are missing.
+
+        With the register that a span begins with, they give the missing one on a straight line:
+        after an exchange, say, when nothing was read before.  One query says of whom there is
+        anything; then one for each meter that has.
+
+        Returns:
+            Whether there is any.
+        """
+        by_moment: dict[datetime, list[int]] = {}
+        for device, moment in wanted:
+            if self.get(device, TOTAL, moment) is None:
+                by_moment.setdefault(moment, []).append(device)
+        has_any = False
+        for moment, devices in by_moment.items():
+            for device in _with_readings(connection, devices, moment):
+                for code in codes:
+                    found = [
+                        (each.at, each.value)
+                        for each in find_readings(
+                            connection, device, QUANTITIES[code], moment, moment + _BRIDGED
+                        )
+                        if each.quality <= Quality.ESTIMATED
+                    ]
+                    if found:
+                        self._after[device, code, moment] = found[0]
+                        has_any = True
+        return has_any
+
+    def after(self, device: int, code: str, moment: datetime) -> tuple[datetime, int] | None:
+        """The next reading after a moment, where it was looked for."""
+        return self._after.get((device, code, moment))
+
     def put(self, device: int, code: str, moment: datetime, register: Register) -> None:
         """Take a register for known, whatever the store has."""
         self._found[device, code, moment] = register
@@ -147,6 +186,24 @@ class Registers:
                     value = _bridged(connection, device, QUANTITIES[code], moment)
                     if value is not None:
                         self._found[device, code, moment] = Register(value, estimated=True)
+
+
+def _with_readings(connection: Connection, devices: Sequence[int], moment: datetime) -> list[int]:
+    """Which meters have any register within some days after a moment."""
+    number = quantity_id(connection, IMPORT)
+    found: list[int] = []
+    for place in range(0, len(devices), _AT_ONCE):
+        found += connection.scalars(
+            select(readings.c.device_id)
+            .where(
+                readings.c.device_id.in_(devices[place : place + _AT_ONCE]),
+                readings.c.quantity_id == number,
+                readings.c.at >= moment,
+                readings.c.at <= moment + _BRIDGED,
+            )
+            .distinct()
+        )
+    return sorted(found)
 
 
 def _bridged(connection: Connection, device: int, quantity: str, moment: datetime) -> int | None:
@@ -315,7 +372,11 @@ class _Measuring:
             if since >= until:
                 continue
             before = {code: self.register_at_begin(stay, code, since) for code in self.codes}
-            after = {code: self._end(stay, code, until) for code in self.codes}
+            after = {
+                code: self._end(stay, code, until)
+                or self._on_the_line(stay, code, (since, before[code]), until)
+                for code in self.codes
+            }
             lacking = self._lacking(before, since) or self._lacking(after, until)
             if lacking is not None:
                 return lacking
@@ -362,6 +423,20 @@ class _Measuring:
         if code == TOTAL and moment == stay.until and stay.last_wh is not None:
             return Register(stay.last_wh * stay.ratio)
         return self.registers.get(stay.device_id, code, moment)
+
+    def _on_the_line(
+        self, stay: Stay, code: str, begin: tuple[datetime, Register | None], moment: datetime
+    ) -> Register | None:
+        """A register between the one that the span begins with and the next that is known."""
+        since, register = begin
+        after = self.registers.after(stay.device_id, code, moment)
+        if code == TOTAL and stay.until is not None and stay.last_wh is not None:
+            went = (stay.until, stay.last_wh * stay.ratio)
+            if stay.until <= moment + _BRIDGED and (after is None or after[0] > stay.until):
+                after = went
+        if register is None or after is None or after[1] < register.wh:
+            return None
+        return Register(straight_line((since, register.wh), after, moment), estimated=True)
 
     def _lacking(self, found: Mapping[str, Register | None], moment: datetime) -> Lacking | None:
         missing = [QUANTITIES[code] for code, register in found.items() if register is None]

@@ -381,7 +381,7 @@ def _add_settled(sums: _Sums, energy: int, amount: int, tax: int, *, is_earlier:
 def _settled(connection: Connection, first: int, last: int, month: _Month) -> Sequence[Any]:
     """Of the month's spans, and of earlier ones that were settled late, by supply."""
     is_earlier = case((settlements.c.until <= month.since, 1), else_=0).label("is_earlier")
-    is_late = (settlements.c.settled_at >= month.reported_at) & settlements.c.reason.is_(None)
+    is_late = (settlements.c.settled_at > month.reported_at) & settlements.c.reason.is_(None)
     return connection.execute(
         select(
             is_earlier,
@@ -414,7 +414,7 @@ def _corrections(connection: Connection, month: _Month) -> Sequence[Any]:
         .outerjoin(places, places.c.place_id == service_points.c.place_id)
         .where(
             settlements.c.reason.is_not(None),
-            settlements.c.settled_at >= month.reported_at,
+            settlements.c.settled_at > month.reported_at,
             settlements.c.until <= month.since,
         )
         .group_by(places.c.name)

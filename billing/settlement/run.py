@@ -293,9 +293,7 @@ def _plan(connection: Connection, office: Office, cycle: Cycle, until: datetime,
         )
         .returning(settlement_runs.c.run_id)
     ).scalar_one()
-    place = (func.row_number().over(order_by=customer_accounts.c.account_id) - 1) / size
-    if connection.dialect.name == "postgresql":
-        place = func.div(func.row_number().over(order_by=customer_accounts.c.account_id) - 1, size)
+    place = (func.row_number().over(order_by=customer_accounts.c.account_id) - 1) // size
     numbered: Any = (
         select(customer_accounts.c.account_id, place.label("place"))
         .where(
