@@ -38,6 +38,7 @@ def office_sweeps() -> tuple[OfficeSweep, ...]:
     from billing.bills import run as bills
     from billing.collecting import sweeping as collecting
     from billing.notices import sweeping as notices
+    from billing.payments import self_service
     from billing.prepaid import sweep as prepaid
     from billing.settlement import run as settlement
 
@@ -49,6 +50,7 @@ def office_sweeps() -> tuple[OfficeSweep, ...]:
         OfficeSweep("prepaid", 10, lambda office: prepaid.sweep(office, pays_well)),
         OfficeSweep("collections", 60, collecting.sweep),
         OfficeSweep("notices", 5, notices.sweep),
+        OfficeSweep("questions", 3_600, self_service.sweep),
     )
 
 
@@ -87,4 +89,5 @@ def settle_to_the_end(office: Office, supply_ids: Sequence[int]) -> Mapping[int,
 
 SWEEP_NAMES: Final = (
     "settlement", "accounts", "late-fees", "bills", "prepaid", "collections", "notices",
+    "questions",
 )  # fmt: skip

@@ -25,6 +25,7 @@ from billing.payments.faults import PaymentConflictError
 from billing.payments.payee import account_of_number, takes_money
 from billing.payments.payment import Payment, PaymentState, Purpose, Taken
 from billing.payments.tables import payments
+from billing.payments.telling import tell_received
 from storage import ledger
 from storage.ledger import Transfer
 
@@ -71,6 +72,15 @@ def take(connection: Connection, office: Office, payment: Payment) -> Taken:
     posted = post(connection, office, entries)
     keep_act(connection, office, payment_id, Act.POSTED, account_id)
     current = [each for each in posted if each.entry.purse is Purse.CURRENT]
+    tell_received(
+        connection,
+        office,
+        account_id,
+        payment_id=payment_id,
+        amount_minor=payment.amount_minor,
+        balance_minor=current[-1].balance_minor,
+        paid_at=payment.paid_at or at,
+    )
     return Taken(payment_id, True, current[-1].balance_minor, account_id, PaymentState.POSTED)
 
 

@@ -40,6 +40,7 @@ from billing.payments.payment import PaymentState, Purpose
 from billing.payments.refund import Asked, Cause, RefundKind, add_refund
 from billing.payments.row import PaymentRow
 from billing.payments.tables import payments
+from billing.payments.telling import tell_received
 from storage import ledger
 from storage.ledger import Transfer
 
@@ -59,6 +60,7 @@ def assign(connection: Connection, office: Office, payment: PaymentRow, number: 
     channel = find_channel(connection, payment.channel)
     _set(connection, payment, PaymentState.POSTED, account_id, credit.deposit_minor)
     post(connection, office, credit_entries(credit, channel, counter=SUSPENSE))
+    _tell(connection, office, payment, account_id)
 
 
 def send_back(connection: Connection, office: Office, payment: PaymentRow, reason: str) -> int:
@@ -111,6 +113,7 @@ def take_away(
     _set(connection, payment, PaymentState.POSTED, to_account, credit.deposit_minor)
     channel = find_channel(connection, payment.channel)
     post(connection, office, [*entries, *credit_entries(credit, channel)])
+    _tell(connection, office, payment, to_account)
     return Act.MOVED
 
 
@@ -120,6 +123,18 @@ def _credit(connection: Connection, office: Office, payment: PaymentRow, account
         due = deposit_due(connection, account_id, office.now())
         to_deposit = min(payment.amount_minor, due)
     return Credit(payment.payment_id, account_id, payment.amount_minor, to_deposit)
+
+
+def _tell(connection: Connection, office: Office, payment: PaymentRow, account_id: int) -> None:
+    tell_received(
+        connection,
+        office,
+        account_id,
+        payment_id=payment.payment_id,
+        amount_minor=payment.amount_minor,
+        balance_minor=balance(connection, account_id),
+        paid_at=payment.paid_at,
+    )
 
 
 def _reversal(connection: Connection, payment: PaymentRow, counter: str) -> list[Entry]:

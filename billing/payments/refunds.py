@@ -46,6 +46,7 @@ from billing.payments.refund import (
     shown,
 )
 from billing.payments.tables import refunds
+from billing.payments.telling import tell_refund
 from billing.person import Right
 from storage import ledger
 from storage.audit import record
@@ -216,6 +217,8 @@ class RefundDesk:
                 decided_at=now,
                 approved_by=self.office.person.name,
             )
+            if is_payout:
+                tell_refund(connection, self.office, refund)
             return self._told(connection, "refund.approved", refund_id)
 
     def refuse(self, refund_id: int, reason: str) -> Refund:

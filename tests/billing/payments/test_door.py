@@ -17,6 +17,7 @@ from billing.accounts.tables import customer_accounts
 from billing.faults import BadEntryError, OfficeRefusedError, UnknownAccountError
 from billing.ledger.entry import EntryKind, Posted, Purse
 from billing.ledger.posting import balance, entries_of
+from billing.notices.tables import notices
 from billing.office import Office
 from billing.payments.channels import SUSPENSE
 from billing.payments.door import take
@@ -242,3 +243,12 @@ def test_req05_however_often_they_are_told_payments_add_up(
                 _take(office, payment)
     with office.reading() as connection:
         assert balance(connection, account_id) == sum(kept.values())
+
+
+def test_req16_the_customer_is_told_of_a_payment_once(office: Office, account_id: int) -> None:
+    payment = Payment("kiosk", "1", 5_00, account_id)
+    for _ in range(2):
+        _take(office, payment)
+    with office.reading() as connection:
+        told = connection.execute(select(notices)).all()
+    assert [(each.event, each.account_id) for each in told] == [("payment_received", account_id)]
