@@ -132,6 +132,8 @@ def set_(
     if key_file is not None:
         settings["key_file"] = str(key_file.absolute())
     if statement is not None:
+        if mapping is not None and Path(mapping).is_file():
+            mapping = str(Path(mapping).absolute())
         kept = {"format": statement, "mapping": mapping, "account": account}
         settings["statement"] = {key: each for key, each in kept.items() if each is not None}
     elif mapping is not None or account is not None:
