@@ -81,6 +81,9 @@ class Document:
     """By month (``2026-11``), of the last ones."""
     information: str = ""
     """A text chosen for the customer's class and language."""
+    late_fee: tuple[int, int] | None = None
+    """What paying late costs: ppm a day, and at most so many hundredths of a percent; by the rule
+    of the day on which the bill was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +200,7 @@ def document_json(document: Document) -> str:
             "supplies": [_plain_supply(supply) for supply in document.supplies],
             "use_wh": dict(document.use_wh),
             "information": document.information,
+            "late_fee": document.late_fee,
         }
     )
 
@@ -211,6 +215,9 @@ def document_of(stored: str) -> Document:
         supplies=tuple(_supply(each) for each in given["supplies"]),
         use_wh=given["use_wh"],
         information=given["information"],
+        late_fee=None
+        if given["late_fee"] is None
+        else (given["late_fee"][0], given["late_fee"][1]),
     )
 
 

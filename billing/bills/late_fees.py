@@ -105,6 +105,16 @@ def rules_of(connection: Connection) -> dict[str, list[LateFeeRule]]:
     return found
 
 
+def rules_on(connection: Connection, day: date) -> dict[str, LateFeeRule]:
+    """The rule of each class that holds on a day, and charges anything."""
+    found = {}
+    for customer_class, mine in rules_of(connection).items():
+        rule = _rule_on(mine, day)
+        if rule is not None and rule.per_day_ppm and rule.cap_bp:
+            found[customer_class] = rule
+    return found
+
+
 def late_days_of(connection: Connection, bill_id: int) -> list[LateDay]:
     """How the late fee of a bill came about, day by day."""
     rows = connection.execute(

@@ -31,6 +31,7 @@ from billing.bills.bill import (
 from billing.bills.energy import billed_supplies, devices_of, use_by_month
 from billing.bills.faults import EnergyUnbilledError, NothingToBillError
 from billing.bills.kinds import BillKind, Group
+from billing.bills.late_fees import LateFeeRule, rules_on
 from billing.bills.lines import METERED, bill_lines, has_energy, metered
 from billing.bills.sending import hand_over
 from billing.bills.tables import account_fees, bill_standings, bills
@@ -95,6 +96,8 @@ class _Facts:
     points: Mapping[int, str]
     meters: Mapping[int, str]
     texts: Sequence[Information]
+    late_fees: Mapping[str, LateFeeRule]
+    """By class: what holds today."""
 
 
 def make_bill(connection: Connection, office: Office, order: BillOrder) -> Bill:
@@ -187,6 +190,7 @@ def _gather(connection: Connection, office: Office, account_ids: Sequence[int]) 
         points=points_of(connection, account_ids),
         meters=_meters(connection, devices_of(everything)),
         texts=texts_on(connection, at.astimezone(office.zone).date()),
+        late_fees=rules_on(connection, at.astimezone(office.zone).date()),
     )
 
 
@@ -280,6 +284,7 @@ def _document(
     before = facts.before.get(account_id)
     use = use_by_month({} if before is None else before.use_wh, mine, office.zone)
     kept = sorted(use)[-USE_MONTHS_KEPT:]
+    rule = facts.late_fees.get(account.customer_class)
     return Document(
         utility=office.name,
         language=language,
@@ -287,6 +292,7 @@ def _document(
         supplies=tuple(billed_supplies(mine, facts.points, facts.meters)),
         use_wh={month: use[month] for month in kept},
         information=chosen(facts.texts, account.customer_class, language, office.language),
+        late_fee=None if rule is None else (rule.per_day_ppm, rule.cap_bp),
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from billing.bills.bill import USE_MONTHS, Addressee, Bill, BilledSupply, BillLine, Document
 from billing.bills.kinds import Group
-from billing.bills.wording import REFERENCE, Wording
+from billing.bills.wording import HARD_SPACE, REFERENCE, Wording
 from vending.receipts.pdf import qr_code
 from vending.shop.money import Currency
 
@@ -61,7 +61,7 @@ def paper(sheet: Sheet, wording: Wording, zone: tzinfo, currency: Currency) -> d
         "letter": _letter(sheet),
         "head": _head(bill, document, account, setting),
         "takes_place": _takes_place(sheet, setting),
-        "pay": _pay(bill, account, setting),
+        "pay": _pay(bill, document, account, setting),
         "sums": _sums(bill, setting),
         "sums_title": wording.say("sum.title"),
         "notes": _notes(bill, setting),
@@ -99,6 +99,13 @@ class _Setting:
     def charge(self, minor: int) -> str:
         """An amount of the ledger, turned round."""
         return self.wording.amount(-minor, self.currency)
+
+    def percent(self, percent: Decimal) -> str:
+        """Percent, without needless zeros."""
+        whole = percent == percent.to_integral_value()
+        plain = percent.quantize(Decimal(1)) if whole else percent.normalize()
+        text = self.wording.say("format.percent", number=self.wording.number(plain))
+        return text.replace(" ", HARD_SPACE)
 
     def span(self, since: datetime | None, until: datetime | None) -> str:
         """Days from and to, both included; a moment is its day."""
@@ -152,7 +159,7 @@ def _takes_place(sheet: Sheet, setting: _Setting) -> str:
     )
 
 
-def _pay(bill: Bill, account: str, setting: _Setting) -> dict[str, str]:
+def _pay(bill: Bill, document: Document, account: str, setting: _Setting) -> dict[str, str]:
     wording = setting.wording
     if not bill.to_pay_minor:
         return {
@@ -174,9 +181,20 @@ def _pay(bill: Bill, account: str, setting: _Setting) -> dict[str, str]:
         "until": wording.say("pay.until", day=wording.day(bill.due_on(setting.zone))),
         "how": wording.say("pay.how"),
         "how_text": wording.say("pay.how_text", account=account, bill=bill.number),
-        "late_text": wording.say("pay.late_text"),
+        "late_text": _late_text(document, setting),
         "qr": qr_code(payment_code(bill, setting.currency)),
     }
+
+
+def _late_text(document: Document, setting: _Setting) -> str:
+    if document.late_fee is None:
+        return ""
+    per_day_ppm, cap_bp = document.late_fee
+    return setting.wording.say(
+        "pay.late_text",
+        per_day=setting.percent(Decimal(per_day_ppm).scaleb(-4)),
+        cap=setting.percent(Decimal(cap_bp).scaleb(-2)),
+    )
 
 
 def _sums(bill: Bill, setting: _Setting) -> list[dict[str, Any]]:
@@ -219,7 +237,7 @@ def _points(document: Document, addressee: Addressee, setting: _Setting) -> list
                 "registers": _registers(supply, setting),
                 "lines": [_energy_row(line, setting) for line in lines],
                 "subtotal": setting.charge(sum(line.amount_minor for line in lines)),
-                "used": f"{setting.wording.kwh(supply.energy_wh)}\u00a0kWh",
+                "used": f"{setting.wording.kwh(supply.energy_wh)}{HARD_SPACE}kWh",
             }
         )
     return found
@@ -264,16 +282,15 @@ def _quantity(line: BillLine, setting: _Setting) -> str:
     unit = setting.wording.named(f"unit.{line.unit}", line.unit)
     places = 0 if line.quantity == line.quantity.to_integral_value() else 3
     quantity = line.quantity.quantize(Decimal(1).scaleb(-places))
-    return f"{setting.wording.number(quantity)}\u00a0{unit}"
+    return f"{setting.wording.number(quantity)}{HARD_SPACE}{unit}"
 
 
 def _rate(line: BillLine, setting: _Setting) -> str:
     if line.rate is None:
         return ""
-    number = setting.wording.number(line.rate)
     if line.unit in ("%", "contained"):
-        return setting.wording.say("format.percent", number=number)
-    return number
+        return setting.percent(line.rate)
+    return setting.wording.number(line.rate)
 
 
 def _others(document: Document, setting: _Setting) -> list[dict[str, str]]:

@@ -26,7 +26,7 @@ from vending.shop.money import Currency
 
 REFERENCE: Final = "en"
 _FOLDER: Final = "bills"
-_HARD_SPACE: Final = "\u00a0"
+HARD_SPACE: Final = "\u00a0"
 _GROUP: Final = 3
 
 
@@ -71,7 +71,7 @@ class Wording:
         text = self.texts["format.thousands"].join(reversed(groups))
         if part:
             text += self.texts["format.decimal_mark"] + part
-        return (sign + text).replace(" ", _HARD_SPACE)
+        return (sign + text).replace(" ", HARD_SPACE)
 
     def amount(self, minor: int, currency: Currency) -> str:
         """Money without its currency."""
@@ -80,7 +80,7 @@ class Wording:
     def money(self, minor: int, currency: Currency) -> str:
         """Money with its currency."""
         text = self.say("format.money", amount=self.amount(minor, currency), currency=currency.code)
-        return text.replace(" ", _HARD_SPACE)
+        return text.replace(" ", HARD_SPACE)
 
     def kwh(self, energy_wh: int) -> str:
         """Energy in kWh, three decimals."""

@@ -20,6 +20,7 @@ from billing.bills.faults import (
 )
 from billing.bills.fees import Fee, charge_fee
 from billing.bills.kinds import BillKind
+from billing.bills.late_fees import LateFeeDesk, LateFeeRule
 from billing.bills.looking import addressee, bill_by_number, document
 from billing.bills.paper import payment_code
 from billing.bills.pdf import bill_pdf
@@ -77,7 +78,7 @@ def _text(pdf: bytes) -> str:
     ("language", "wanted"),
     [
         ("en", ["Electricity bill", "CNY 1,520.25", "12 Long Acre", "Block 2", "Connection"]),
-        ("zh", ["电费账单", "CNY 1,520.25", "李伟", "建国路", "滞纳金", "第 2 档", "接电费"]),
+        ("zh", ["电费账单", "CNY 1,520.25", "李伟", "建国路", "第 2 档", "接电费"]),
         ("fr", ["Facture d’électricité", "1 520,25 CNY", "Tranche 2", "Raccordement"]),
         ("pt", ["Fatura de eletricidade", "1.520,25 CNY", "Escalão 2", "Ligação"]),
     ],
@@ -109,6 +110,16 @@ def test_req20_a_bill_may_be_had_in_another_language(office: Office, clock: Cloc
             bill_pdf(connection, office, made.bill_id + 1)
     assert "Facture" in french
     assert fault.value.code == "no_such_bill"
+
+
+def test_req18_a_bill_says_what_paying_late_costs(office: Office, clock: Clock) -> None:
+    none = _billed(office, clock)
+    LateFeeDesk(office).set(LateFeeRule("residential", office.today(), 500, 30_00))
+    some = _billed(office, clock)
+    with office.reading() as connection:
+        assert "paid later" not in _text(bill_pdf(connection, office, none.bill_id))
+        text = " ".join(_text(bill_pdf(connection, office, some.bill_id)).split())
+    assert "What is paid later costs 0.05 % of what is open for each day, at most 30 %" in text
 
 
 def test_req18_thirteen_months_are_drawn(office: Office, clock: Clock) -> None:
