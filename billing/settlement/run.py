@@ -112,7 +112,8 @@ def run(
         until: a border of the cycle.
         progress: is told how far it has come.
         accounts: in one transaction, where the run is planned now.
-        parts_max: so many pieces at most; None: all.
+        parts_max: so many pieces at most, and without waiting for others who work on the rest;
+            None: all.
 
     Raises:
         RightMissingError: the person may not.
@@ -128,7 +129,7 @@ def run(
             done += 1
             _tell(office, run_id, progress)
             continue
-        if not _is_anybody_working(office, run_id, failed):
+        if parts_max is not None or not _is_anybody_working(office, run_id, failed):
             break
         time.sleep(_POLL_S)
         _tell(office, run_id, progress)
