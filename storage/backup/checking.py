@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, func, inspect, select, table
+from sqlalchemy import Connection, Integer, column, func, inspect, select, table
 from sqlalchemy import text as sql
 
 from storage.audit import head
 from storage.audit_verify import StoredLine, break_at, count_lines, stored_lines
 from storage.backup.archive import Manifest, Progress
 from storage.backup.faults import BackupBrokenError
-from storage.schema import metadata
-from storage.types import WholeNumber
 
 _SUMMED: Final = ("_minor", "_wh")
 _OTHERS: Final = ("information_schema", "pg_catalog", "pg_toast")
@@ -40,7 +38,7 @@ def count_all(connection: Connection, progress: Progress) -> Counted:
         rows[full] = (
             connection.scalar(select(func.count()).select_from(table(name, schema=schema))) or 0
         )
-        if schema is None and name in metadata.tables:
+        if schema is None:
             sums |= _sums(connection, name)
         progress(number, len(names))
     return Counted(rows, sums, str(head(connection)))
@@ -123,17 +121,16 @@ def _tables(connection: Connection) -> Iterator[tuple[str | None, str]]:
 
 
 def _sums(connection: Connection, name: str) -> dict[str, int]:
-    there = {column["name"] for column in inspect(connection).get_columns(name)}
+    """Of the columns that are there: which tables a program has declared is nothing to go by."""
     summed = [
-        column
-        for column in metadata.tables[name].columns
-        if column.name in there
-        and column.name.endswith(_SUMMED)
-        and isinstance(column.type, WholeNumber)
+        str(found["name"])
+        for found in inspect(connection).get_columns(name)
+        if str(found["name"]).endswith(_SUMMED) and isinstance(found["type"], Integer)
     ]
     if not summed:
         return {}
-    row = connection.execute(select(*(func.sum(column) for column in summed))).one()
-    return {
-        f"{name}.{column.name}": int(value or 0) for column, value in zip(summed, row, strict=True)
-    }
+    columns: list[Any] = [column(each) for each in summed]
+    row = connection.execute(
+        select(*(func.sum(each) for each in columns)).select_from(table(name, *columns))
+    ).one()
+    return {f"{name}.{each}": int(value or 0) for each, value in zip(summed, row, strict=True)}
