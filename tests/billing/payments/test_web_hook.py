@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import http.client
 import os
 import signal
 import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -23,16 +25,17 @@ from billing.ledger.posting import balance
 from billing.office import Office
 from billing.payments.channels import Adapter, Channel
 from billing.payments.faults import (
+    ChannelDownError,
     ChannelKeyError,
     ChannelSettingsError,
     HookMessageError,
     HookSignatureError,
 )
 from billing.payments.health import health_of_all
-from billing.payments.tables import payments
-from billing.payments.web_hook.listener import BODY_BYTES_MAX
+from billing.payments.tables import channel_events, payments
+from billing.payments.web_hook.listener import BODY_BYTES_MAX, Listener
 from billing.payments.web_hook.message import Words, payment_of
-from billing.payments.web_hook.receiving import Hook
+from billing.payments.web_hook.receiving import Answer, Hook
 from billing.payments.web_hook.signing import (
     Scheme,
     SharedSecret,
@@ -47,6 +50,7 @@ from tests.billing.payments.hooks import (
     listening,
     message,
     post,
+    served,
     signed_headers,
 )
 from tests.shop.conftest import Clock
@@ -200,8 +204,6 @@ def test_a_message_of_something_else_is_answered_and_left_alone(
 
 
 def test_strangers_cannot_fill_the_database_with_failures(office: Office, tmp_path: Path) -> None:
-    from billing.payments.tables import channel_events
-
     with listening(office, hmac_hook(tmp_path)) as (port, receiver):
         for _ in range(20):
             assert post(port, "alipay", b"{}", {}).status == 401
@@ -225,9 +227,6 @@ def test_strangers_cannot_fill_the_database_with_failures(office: Office, tmp_pa
     ids=str,
 )
 def test_odd_requests_are_answered(request_bytes: bytes, status: bytes) -> None:
-    from billing.payments.web_hook.receiving import Answer
-    from tests.billing.payments.hooks import served
-
     with (
         served(lambda *_: Answer(200, "never")) as port,
         socket.create_connection(("127.0.0.1", port), timeout=20) as line,
@@ -236,10 +235,18 @@ def test_odd_requests_are_answered(request_bytes: bytes, status: bytes) -> None:
         assert line.recv(100).split(b" ")[1] == status
 
 
-def test_a_post_that_is_cut_off_holds_nobody_up() -> None:
-    from billing.payments.web_hook.receiving import Answer
-    from tests.billing.payments.hooks import served
+def test_a_port_that_is_taken_is_said_to_be() -> None:
+    with served(lambda *_: Answer(200, "fine")) as port:
+        line = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        line.request("GET", "/health")
+        assert line.getresponse().read() == b"up\n"
+        line.close()
+        with pytest.raises(ChannelDownError) as refused:
+            asyncio.run(Listener(lambda *_: Answer(200, "never")).open("127.0.0.1", port))
+    assert refused.value.code == "channel_down"
 
+
+def test_a_post_that_is_cut_off_holds_nobody_up() -> None:
     with served(lambda *_: Answer(200, "fine")) as port:
         with socket.create_connection(("127.0.0.1", port)) as line:
             line.sendall(b"POST /alipay HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc")
@@ -281,8 +288,6 @@ def test_req05_killed_between_commit_and_answer_the_next_try_finds_the_payment(
 
 @given(st.binary(max_size=64), st.text(max_size=20), st.integers(0, 300))
 def test_a_change_of_any_signed_part_is_found(body: bytes, nonce: str, flip: int) -> None:
-    from datetime import UTC, datetime
-
     now = datetime(2026, 11, 22, tzinfo=UTC)
     key, timestamp = SharedSecret(SECRET), str(int(now.timestamp()))
     signature = key.sign(timestamp, nonce, body)
