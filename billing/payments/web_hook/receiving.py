@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 import structlog
@@ -129,6 +130,7 @@ class Receiver:
     taken: int = 0
     refused: int = 0
     _kept: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    _counting: Lock = field(default_factory=Lock)
 
     def receive(self, channel: str, headers: dict[str, str], body: bytes) -> Answer:
         """Answer one message; a payment is committed when it is answered with success.
@@ -156,7 +158,8 @@ class Receiver:
         acting = self.office.acting(Person(f"channel {hook.channel}", frozenset()))
         with acting.writing() as connection:
             taken = take(connection, acting, payment)
-        self.taken += taken.is_new
+        with self._counting:
+            self.taken += taken.is_new
         log.info(
             "payment.taken",
             channel=hook.channel,
@@ -166,7 +169,8 @@ class Receiver:
         )
 
     def _refused(self, channel: str, fault: BillingError) -> Answer:
-        self.refused += 1
+        with self._counting:
+            self.refused += 1
         log.warning("payment.refused", channel=channel, code=fault.code)
         self._keep(channel, fault)
         status = next((each for kind, each in _STATUS.items() if isinstance(fault, kind)), 500)
