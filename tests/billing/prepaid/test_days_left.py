@@ -136,7 +136,7 @@ class Customer:
             )
 
 
-def _customer(office: Office, clock: Clock, days: int = 10) -> Customer:
+def _customer(office: Office, days: int = 10) -> Customer:
     """A customer who has used 5.00 on each of so many days until today."""
     office = replace(office, watchers=(PrepaidWatcher(),))
     today = office.today()
@@ -154,7 +154,7 @@ def _customer(office: Office, clock: Clock, days: int = 10) -> Customer:
 
 def test_req17_about_n_days_are_left_by_the_customers_own_use(office: Office, clock: Clock) -> None:
     clock.now = office.day_start(MONDAY) + timedelta(hours=9)
-    customer = _customer(office, clock)
+    customer = _customer(office)
     found = _outlook(customer)
     assert (found.balance_minor, found.use, found.days_left) == (50_00, Use(500, 500, 10), 10)
     assert found.runs_out_on == MONDAY + timedelta(days=10)
@@ -164,7 +164,7 @@ def test_req17_about_n_days_are_left_by_the_customers_own_use(office: Office, cl
 
 def test_req17_the_reminder_comes_once_until_money_comes(office: Office, clock: Clock) -> None:
     clock.now = office.day_start(MONDAY) + timedelta(hours=7)
-    customer = _customer(office, clock)
+    customer = _customer(office)
     assert daily_pass(customer.office) == 0, "it is too early in the day"
     day = MONDAY
     for _ in range(8):
@@ -189,7 +189,7 @@ def test_req16_limits_are_the_accounts_own_when_the_policy_says_so(
     office: Office, clock: Clock
 ) -> None:
     clock.now = office.day_start(MONDAY) + timedelta(hours=9)
-    customer = _customer(office, clock)
+    customer = _customer(office)
     daily_pass(customer.office)
     with office.reading() as connection:
         (before,) = watched(connection, [customer.account_id], office.now())

@@ -131,7 +131,7 @@ def test_req26_it_is_paid_back_by_a_share_of_payments(area: Office) -> None:
 
 def test_req26_it_is_limited(area: Office) -> None:
     desk = EmergencyCreditDesk(area.acting(ANNA))
-    with pytest.raises(EmergencyCreditLimitError, match="100.00 CNY"):
+    with pytest.raises(EmergencyCreditLimitError, match=r"100\.00 CNY"):
         desk.ask(place=None, each_minor=100_01, share_bp=1, reason="x")
     for wrong in ({"each_minor": 0}, {"share_bp": 0}, {"share_bp": 10_001}, {"reason": " "}):
         with pytest.raises(EmergencyCreditError):
