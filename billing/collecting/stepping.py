@@ -31,7 +31,7 @@ from billing.collecting.rules import CollectionRules, Does, Step
 from billing.collecting.standings import Overdue, overdue_of, standings_of
 from billing.collecting.tables import collection_cases
 from billing.ledger.posting import lock
-from billing.notices.outbox import queue_notice
+from billing.notices.outbox import queue_notices
 from billing.notices.port import Event, Notice
 from billing.office import Office
 from billing.prepaid.disconnecting import ask_disconnect, ask_reconnect
@@ -106,10 +106,12 @@ def step_cases(
     standings = standings_of(connection, office, rules, cases, overdue, at)
     today = at.astimezone(office.zone).date()
     moved: list[Moved] = []
+    told: list[Notice] = []
     for each in sorted(cases, key=lambda case: case.account_id):
         decision = decide(rules, standings[each.account_id], at, today)
-        done = _do(connection, office, rules, each, overdue[each.account_id], decision)
+        done = _do(connection, office, rules, each, overdue[each.account_id], decision, told)
         moved.append(Moved(each.case_id, each.number, done))
+    queue_notices(connection, office, told)
     return moved
 
 
@@ -164,7 +166,9 @@ def _do(
     case: Case,
     overdue: Overdue,
     decision: Decision,
+    told: list[Notice],
 ) -> Decision:
+    """Do what was decided; gives what was done.  Notices are added to ``told``."""
     debt = overdue.debt(office, office.now())
     match decision:
         case Close():
@@ -178,7 +182,7 @@ def _do(
         case Hold(because, until):
             _hold(connection, office, rules, case, debt, because, until)
         case Take(step):
-            return _take(connection, office, rules, case, overdue, step)
+            return _take(connection, office, rules, case, overdue, step, told)
     return decision
 
 
@@ -205,6 +209,7 @@ def _take(
     case: Case,
     overdue: Overdue,
     step: Step,
+    told: list[Notice],
 ) -> Decision:
     at = office.now()
     debt = overdue.debt(office, at)
@@ -225,9 +230,7 @@ def _take(
             values["announced_at"] = _announce(connection, office, step, at)
             words = f"Announced for {values['announced_at']:%Y-%m-%d %H:%M} UTC."
         about = _about(office, overdue, debt, values.get("announced_at"))
-        queue_notice(
-            connection, office, Notice(Event(step.does.value), case.account_id, once, about)
-        )
+        told.append(Notice(Event(step.does.value), case.account_id, once, about))
     log(connection, office, case.case_id, ActKind.STEP, words, debt, step=step.code, step_no=number)
     change(
         connection,

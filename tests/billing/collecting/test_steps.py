@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from billing.collecting.cases import ActKind, CaseState, Outcome
+from billing.collecting.cover import cover_of
 from billing.collecting.effect import StepEffect, effect_of_steps
 from billing.collecting.sweeping import sweep
 from billing.collecting.tables import collection_acts, collection_cases
@@ -17,7 +18,7 @@ from billing.ledger.posting import post
 from billing.office import Office
 from billing.prepaid.cuts import CutState, cuts_of
 from headend.orders.tables import emergency_stops, keep_powers, orders
-from headend.registry.tables import service_points
+from headend.registry.tables import places, service_points
 from tests.billing.collecting.debtors import (
     MONDAY,
     acts_in,
@@ -294,3 +295,48 @@ def test_req21_the_database_keeps_each_step_once(debtor_office: Office, clock: C
     for act in (collection_acts.delete(), collection_cases.delete()):
         with pytest.raises(OfficeRefusedError), office.writing() as connection:
             connection.execute(act)
+
+
+def test_req26_an_emergency_in_a_place_stops_the_steps_of_those_below_it(
+    debtor_office: Office, clock: Clock
+) -> None:
+    office = debtor_office
+    here, elsewhere = make_customer(office), make_customer(office)
+    with office.writing() as connection:
+        above: int | None = None
+        made: list[int] = []
+        for kind, name in (("substation", "North"), ("feeder", "F 7"), ("area", "River Side")):
+            above = connection.execute(
+                places.insert()
+                .values(kind=kind, name=name, parent_id=above)
+                .returning(places.c.place_id)
+            ).scalar_one()
+            made.append(above)
+        _, feeder, area = made
+        connection.execute(
+            update(service_points).where(service_points.c.name == "point 1").values(place_id=area)
+        )
+        connection.execute(
+            emergency_stops.insert().values(
+                place_id=feeder, reason="flood", since=clock.now, declared_by="test"
+            )
+        )
+        connection.execute(
+            keep_powers.insert().values(
+                place_id=area,
+                owner="Town Hall",
+                reason="elections",
+                since=clock.now,
+                until=clock.now + timedelta(days=5),
+                added_by="test",
+                added_at=clock.now,
+                lift_needs_two=0,
+            )
+        )
+    with office.reading() as connection:
+        cover = cover_of(connection, [here, elsewhere], clock.now)
+        later = cover_of(connection, [here, elsewhere], clock.now + timedelta(days=5))
+    assert cover.suspended == {here: "Emergency: flood"}
+    assert cover.protected == {here: "A keep-power order of Town Hall protects it."}
+    assert later.protected == {}
+    assert cover.supplied == {here, elsewhere}
