@@ -10,6 +10,7 @@
 `bill_texts`        information beside the figures, by class and language
 `bill_ways`         how bills of a class are delivered
 `bill_deliveries`   what was handed to the outbox
+`bill_sweeps`       when a sweep last went through all accounts
 `print_batches`     numbered runs of paper, `print_batch_bills` what is in them
 ==================  ===========================================================================
 
@@ -280,4 +281,11 @@ print_batch_bills: Final = table(
     UniqueConstraint("bill_id", "recipient"),
     CheckConstraint("place > 0 AND pages > 0 AND first_page > 0", name="place"),
     CheckConstraint("recipient >= 0", name="recipient"),
+)
+
+bill_sweeps: Final = table(
+    "bill_sweeps",
+    Column("name", Text, nullable=False),
+    Column("done_at", UtcTimestamp, nullable=False),
+    PrimaryKeyConstraint("name"),
 )

@@ -38,6 +38,7 @@ def make() -> None:
     _make_texts()
     _make_delivery()
     _make_print_batches()
+    _make_sweeps()
 
 
 def _make_bills() -> None:
@@ -409,3 +410,7 @@ def _make_print_batches() -> None:
         check(name, "recipient", "recipient >= 0"),
     )
     triggers.immutable(name, ["batch_id", "place"], ["bill_id", "recipient"])
+
+
+def _make_sweeps() -> None:
+    table("bill_sweeps", text("name"), time("done_at"), primary("bill_sweeps", "name"))

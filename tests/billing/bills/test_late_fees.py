@@ -285,3 +285,9 @@ def test_req18_a_sweep_puts_late_fees_on_the_bill_that_it_makes(
         [newest, _] = bills_of(connection, account_id)
     assert newest.sums[Group.LATE_FEE] == -26 * 50
     assert sweeping.sweep(office) == 0
+    with office.writing() as connection:
+        other = make_account(connection, office, since=office.now() - timedelta(days=9))
+    _owe(office, other, 5_00)
+    assert sweeping.sweep(office) == 0, "all accounts were looked at a moment ago"
+    clock.advance(hours=1)
+    assert sweeping.sweep(office) == 1
