@@ -20,7 +20,6 @@ from billing.accounts.checks import (
     checked_contact,
     checked_language,
     plain_identity,
-    require_code,
     require_one_of,
     require_text,
 )
@@ -32,7 +31,7 @@ from billing.accounts.faults import (
     SecondLookError,
 )
 from billing.accounts.looking import agreement_at
-from billing.accounts.rows import lock_account, record, require_unsettled
+from billing.accounts.rows import lock_account, record, require_tariff, require_unsettled
 from billing.accounts.tables import account_changes, contacts, customer_accounts, supplies
 from billing.accounts.values import (
     CUSTOMER_CLASSES,
@@ -297,7 +296,7 @@ def _checked(
     if kind is ChangeKind.CLASS:
         return {"class": require_one_of("The class", str(new.get("class")), CUSTOMER_CLASSES)}
     if kind is ChangeKind.TARIFF:
-        return {"tariff": require_code("The tariff", str(new.get("tariff", "")))}
+        return {"tariff": require_tariff(connection, str(new.get("tariff", "")))}
     if kind is ChangeKind.MODE:
         return _checked_mode(row, wanted)
     if kind is ChangeKind.TERMS:

@@ -21,7 +21,6 @@ from billing.accounts.checks import (
     checked_language,
     checked_terms,
     plain_identity,
-    require_code,
     require_one_of,
     require_text,
 )
@@ -34,6 +33,7 @@ from billing.accounts.rows import (
     insert_customer,
     insert_supply,
     record,
+    require_tariff,
 )
 from billing.accounts.tables import customer_accounts, customers, supplies
 from billing.accounts.values import (
@@ -297,7 +297,7 @@ def _supply(
         office,
         account_id,
         point_id,
-        tariff=require_code("The tariff", cells["tariff"]),
+        tariff=require_tariff(connection, cells["tariff"]),
         since=since,
         address=require_text("The address", address) if address else None,
     )

@@ -24,6 +24,7 @@ from billing.accounts.rows import (
     lock_account,
     record,
     require_free,
+    require_tariff,
     sealed,
 )
 from billing.accounts.tables import agreements, applications, customer_accounts, customers
@@ -52,9 +53,12 @@ def apply(connection: Connection, office: Office, application: Application) -> A
     Raises:
         BadEntryError: something of it cannot be.
         PointTakenError: there is no such service point.
+        UnknownRateError: there is no such tariff.
     """
     new = checked_application(application)
     point_id = None if new.point is None else find_point(connection, new.point)
+    if new.tariff is not None:
+        require_tariff(connection, new.tariff)
     customer_id = insert_customer(
         connection,
         office,

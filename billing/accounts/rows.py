@@ -23,6 +23,8 @@ from billing.accounts.values import ContactDetails, Terms
 from billing.faults import UnknownAccountError
 from billing.office import Office
 from billing.settlement.tables import settlements
+from billing.tariffs.faults import UnknownRateError
+from billing.tariffs.tables import rates
 from headend.registry.tables import service_points
 from storage import audit
 from storage.prepared import NextId
@@ -202,6 +204,18 @@ def require_free(connection: Connection, point_id: int, since: datetime) -> None
             f"The service point is on account {number} then: close that one, or transfer the "
             "point from it."
         )
+
+
+def require_tariff(connection: Connection, code: str) -> str:
+    """A tariff's code; one that nobody has made prices nothing, and would be found out too late.
+
+    Raises:
+        UnknownRateError: there is no such tariff.
+    """
+    found = connection.scalar(select(rates.c.code).where(rates.c.code == code.strip()))
+    if found is None:
+        raise UnknownRateError(f"There is no tariff {code[:40]!r}; see `meterhouse rate list`.")
+    return str(found)
 
 
 def find_point(connection: Connection, name: str) -> int:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select, update
 
-from billing.accounts.checks import require_code, require_text
+from billing.accounts.checks import require_text
 from billing.accounts.faults import AccountStateError, NoSuchChangeError, SettledSinceError
 from billing.accounts.looking import tariff_at
 from billing.accounts.rows import (
@@ -16,6 +16,7 @@ from billing.accounts.rows import (
     insert_supply,
     lock_account,
     record,
+    require_tariff,
     require_unsettled,
 )
 from billing.accounts.tables import applications, customer_accounts, supplies
@@ -47,6 +48,7 @@ def add_supply(connection: Connection, office: Office, account_id: int, new: New
     Raises:
         AccountStateError: the account is not active.
         PointTakenError: there is no such point, or it is on another account then.
+        UnknownRateError: there is no such tariff.
         BadEntryError: something of it cannot be.
     """
     row = lock_account(connection, account_id)
@@ -61,7 +63,7 @@ def add_supply(connection: Connection, office: Office, account_id: int, new: New
         office,
         account_id,
         find_point(connection, new.point),
-        tariff=require_code("The tariff", new.tariff),
+        tariff=require_tariff(connection, new.tariff),
         since=since,
         address=None if new.address is None else require_text("The address", new.address),
     )
@@ -151,7 +153,7 @@ def transfer(
         office,
         to_account_id,
         old.point_id,
-        tariff=require_code("The tariff", code),
+        tariff=code if tariff is None else require_tariff(connection, code),
         since=at,
         address=sealed and office.seal.open("supply.address", bytes(sealed)),
     )

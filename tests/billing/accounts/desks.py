@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
 from billing.accounts.desk import AccountDesk
 from billing.accounts.values import Application, ContactDetails, Terms
@@ -15,6 +15,7 @@ from billing.ledger.entry import Entry, EntryKind
 from billing.ledger.posting import post
 from billing.office import Office
 from billing.person import Person
+from billing.tariffs.tables import rates
 from headend.registry.tables import end_devices, installations, service_points
 from storage.ledger import AccountKind
 
@@ -25,7 +26,16 @@ TERMS = Terms(deposit_minor=100_00, warn_minor=20_00)
 
 def desk_of(office: Office, person: Person = CLERK) -> AccountDesk:
     """The desk, with somebody at it; accounts become active when they are paid."""
+    with office.writing() as connection:
+        make_tariffs(connection, office)
     return AccountDesk(replace(office, person=person, watchers=(DepositWatcher(),)))
+
+
+def make_tariffs(connection: Connection, office: Office) -> None:
+    """The tariffs that the tests name."""
+    there = set(connection.scalars(select(rates.c.code)))
+    for code in {"home", "shop", "x", "y"} - there:
+        connection.execute(insert(rates).values(code=code, added_at=office.now()))
 
 
 def application(**others: Any) -> Application:

@@ -10,7 +10,7 @@ import pytest
 
 from cli import main
 from commands.office import open_office
-from tests.billing.accounts.desks import make_point
+from tests.billing.accounts.desks import make_point, make_tariffs
 from tests.shop.databases import SqliteFiles
 
 
@@ -48,6 +48,7 @@ def _apply(till: Till, *words: str, identity: str = "ID 1111") -> str:
 def test_req01_an_account_is_opened_shown_and_closed(till: Till) -> None:
     with open_office(till.url) as office, office.writing() as connection:
         point = make_point(connection, office, "6001")
+        make_tariffs(connection, office)
     number = _apply(till, "--point", point, "--tariff", "home")
     assert till.ask("check", number, "--look")["point_taken"] is None
     assert "Nothing speaks against it" in till.run("check", number)

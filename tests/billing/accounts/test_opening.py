@@ -20,6 +20,7 @@ from billing.ledger.entry import Purse
 from billing.ledger.posting import balance
 from billing.office import Office
 from billing.person import Person, Right
+from billing.tariffs.faults import UnknownRateError
 from storage.audit import audit_lines
 from tests.billing.accounts.desks import (
     CLERK,
@@ -126,6 +127,8 @@ def test_a_service_point_is_on_one_account(office: Office) -> None:
     assert refused.value.code == "point_taken"
     with pytest.raises(PointTakenError, match="no service point"):
         desk.apply(application(point="nowhere", tariff="home"))
+    with pytest.raises(UnknownRateError):
+        desk.apply(application(point=point, tariff="hmoe"))
 
 
 def test_a_point_that_was_taken_meanwhile_costs_no_payment(office: Office) -> None:

@@ -132,8 +132,9 @@ def test_req30_a_key_changes_while_people_search(office: Office) -> None:
     assert newest.search("+8613800138000")[0].account.number == number
     assert newest.search("110101-19900307123x")[0].account.number == number
     assert newest.opened_card(number, "test").name == "Li Wei"
-    with pytest.raises(SealBrokenError):
+    with pytest.raises(SealBrokenError) as broken:
         desk.opened_card(number, "test")
+    assert broken.value.code == "seal_broken"
 
 
 def test_req30_resealing_goes_on_where_it_was_interrupted(
