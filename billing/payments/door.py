@@ -61,27 +61,9 @@ def take(connection: Connection, office: Office, payment: Payment) -> Taken:
         assert known is not None, "the insert gave way to a row"
         return known
     if account_id is None:
-        move = Transfer(received(channel.name), SUSPENSE, payment.amount_minor, "suspense")
-        code = office.currency.code
-        ledger.post(connection, "payment.suspense", at, code, [move])
-        keep_act(connection, office, payment_id, Act.SUSPENDED, None)
-        return Taken(payment_id, True, 0, None, PaymentState.SUSPENSE)
-    entries = credit_entries(
-        Credit(payment_id, account_id, payment.amount_minor, to_deposit), channel
-    )
-    posted = post(connection, office, entries)
-    keep_act(connection, office, payment_id, Act.POSTED, account_id)
-    current = [each for each in posted if each.entry.purse is Purse.CURRENT]
-    tell_received(
-        connection,
-        office,
-        account_id,
-        payment_id=payment_id,
-        amount_minor=payment.amount_minor,
-        balance_minor=current[-1].balance_minor,
-        paid_at=payment.paid_at or at,
-    )
-    return Taken(payment_id, True, current[-1].balance_minor, account_id, PaymentState.POSTED)
+        return _suspend(connection, office, payment, payment_id)
+    credit = Credit(payment_id, account_id, payment.amount_minor, to_deposit)
+    return _credit(connection, office, credit, channel, payment.paid_at or at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +121,31 @@ def deposit_due(connection: Connection, account_id: int, at: datetime) -> int:
         .limit(1)
     )
     return max((asked or 0) - balance(connection, account_id, Purse.DEPOSIT), 0)
+
+
+def _suspend(connection: Connection, office: Office, payment: Payment, payment_id: int) -> Taken:
+    move = Transfer(received(payment.channel), SUSPENSE, payment.amount_minor, "suspense")
+    ledger.post(connection, "payment.suspense", office.now(), office.currency.code, [move])
+    keep_act(connection, office, payment_id, Act.SUSPENDED, None)
+    return Taken(payment_id, True, 0, None, PaymentState.SUSPENSE)
+
+
+def _credit(
+    connection: Connection, office: Office, credit: Credit, channel: Channel, paid_at: datetime
+) -> Taken:
+    post(connection, office, credit_entries(credit, channel))
+    keep_act(connection, office, credit.payment_id, Act.POSTED, credit.account_id)
+    now = balance(connection, credit.account_id)  # watchers may have moved some to the deposit
+    tell_received(
+        connection,
+        office,
+        credit.account_id,
+        payment_id=credit.payment_id,
+        amount_minor=credit.amount_minor,
+        balance_minor=now,
+        paid_at=paid_at,
+    )
+    return Taken(credit.payment_id, True, now, credit.account_id, PaymentState.POSTED)
 
 
 def _payee(connection: Connection, payment: Payment) -> int | None:

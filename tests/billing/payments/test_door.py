@@ -10,13 +10,14 @@ from datetime import timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from billing.accounts.numbers import account_number
 from billing.accounts.tables import customer_accounts
 from billing.faults import BadEntryError, OfficeRefusedError, UnknownAccountError
-from billing.ledger.entry import EntryKind, Posted, Purse
-from billing.ledger.posting import balance, entries_of
+from billing.ledger.books import FEES
+from billing.ledger.entry import Entry, EntryKind, Posted, Purse
+from billing.ledger.posting import balance, entries_of, post
 from billing.notices.tables import notices
 from billing.office import Office
 from billing.payments.channels import SUSPENSE
@@ -252,3 +253,17 @@ def test_req16_the_customer_is_told_of_a_payment_once(office: Office, account_id
     with office.reading() as connection:
         told = connection.execute(select(notices)).all()
     assert [(each.event, each.account_id) for each in told] == [("payment_received", account_id)]
+
+
+def test_the_balance_that_is_answered_is_the_one_after_all_watchers(
+    office: Office, account_id: int
+) -> None:
+    class Collector:
+        def moved(self, connection: Connection, office: Office, posted: Sequence[Posted]) -> None:
+            for each in posted:
+                if each.entry.kind is EntryKind.PAYMENT:
+                    fee = Entry(account_id, EntryKind.FEE, -3_00, FEES, "fee 1", "a fee")
+                    post(connection, office, [fee])
+
+    watched = replace(office, watchers=(Collector(),))
+    assert _take(watched, Payment("web", "1", 50_00, account_id)).balance_minor == 47_00
