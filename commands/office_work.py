@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from billing.office import BalanceWatcher, Office
 
 
@@ -34,9 +32,9 @@ def watchers() -> tuple[BalanceWatcher, ...]:
 def office_sweeps() -> tuple[OfficeSweep, ...]:
     """All sweeps, in the order in which money and word of it flow."""
     from billing.accounts import sweep as accounts
-    from billing.bills import late_fees
-    from billing.bills import run as bills
+    from billing.bills import sweeping as bills
     from billing.collecting import sweeping as collecting
+    from billing.collecting.score import is_good_payer
     from billing.notices import sweeping as notices
     from billing.payments import self_service
     from billing.prepaid import sweep as prepaid
@@ -45,22 +43,12 @@ def office_sweeps() -> tuple[OfficeSweep, ...]:
     return (
         OfficeSweep("settlement", 60, settlement.sweep),
         OfficeSweep("accounts", 60, lambda office: accounts.sweep(office, settle_to_the_end)),
-        OfficeSweep("late-fees", 600, late_fees.sweep),
         OfficeSweep("bills", 600, bills.sweep),
-        OfficeSweep("prepaid", 10, lambda office: prepaid.sweep(office, pays_well)),
+        OfficeSweep("prepaid", 10, lambda office: prepaid.sweep(office, is_good_payer)),
         OfficeSweep("collections", 60, collecting.sweep),
         OfficeSweep("notices", 5, notices.sweep),
         OfficeSweep("questions", 3_600, self_service.sweep),
     )
-
-
-def pays_well(connection: Connection, office: Office, account_id: int) -> bool:
-    """Whether collections take an account for a good payer."""
-    from billing.collecting.rule_store import rules_in_force
-    from billing.collecting.score import score
-
-    found = score(connection, office, account_id, office.now())
-    return found.band in rules_in_force(connection).rules.good_bands
 
 
 def settle_to_the_end(office: Office, supply_ids: Sequence[int]) -> Mapping[int, str]:
@@ -88,6 +76,6 @@ def settle_to_the_end(office: Office, supply_ids: Sequence[int]) -> Mapping[int,
 
 
 SWEEP_NAMES: Final = (
-    "settlement", "accounts", "late-fees", "bills", "prepaid", "collections", "notices",
+    "settlement", "accounts", "bills", "prepaid", "collections", "notices",
     "questions",
 )  # fmt: skip

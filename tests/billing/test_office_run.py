@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from billing.bills import late_fees
+from billing.bills import sweeping
 from billing.faults import OfficeRefusedError
 from billing.office import Office
 from cli import cli
@@ -62,7 +62,7 @@ def test_a_fault_of_one_sweep_costs_no_other(
     def broken(_: Office) -> int:
         raise RuntimeError("a mistake")
 
-    for act in (refused, broken, late_fees.sweep):
+    for act in (refused, broken, sweeping.sweep):
         office_run._act(office, OfficeSweep("test", 1, act))
     told = capsys.readouterr()
     assert "office_refused" in told.out + told.err
