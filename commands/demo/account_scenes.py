@@ -21,6 +21,7 @@ _OPENS: Final = timedelta(minutes=25)
 _NIGHTS: Final = 3
 _EXPLAINED: Final = timedelta(days=3, minutes=-20)
 _WORDS: Final = {
+    "payment_received": "is told: thank you, your money is there",
     "low_balance": "is told: your balance is low",
     "days_left": "is told: your balance lasts for some days",
     "disconnect_notice": "is told: supply goes off on {at}, unless you pay",
@@ -71,6 +72,7 @@ class AccountScenes:
         )
         self.home.pay(_FIRST_MINOR, "phone-1")
         yield self._event(Kind.SALE, f"pays {self._money(_FIRST_MINOR)} by phone")
+        yield from self._news()
         self._require("light", self.home.meter.keypad.is_lit)
 
     def _settle(self, day: date) -> Iterator[Step]:
@@ -105,6 +107,7 @@ class AccountScenes:
         yield self._event(
             Kind.SALE, f"pays {self._money(_LATER_MINOR)} by phone; balance {self._balance}"
         )
+        yield from self._news()
         self.home.look()
         self._require("light after the payment", self.home.meter.keypad.is_lit)
         assert self._dark_since is not None, "who is in the dark pays"
@@ -157,7 +160,8 @@ class AccountScenes:
         when = "" if at is None else f"{self.local(at):%A %H:%M}"
         for event in self.home.news():
             words = _WORDS.get(event, f"is told: {event}").format(at=when)
-            yield self._event(Kind.WARNING, words)
+            kind = Kind.NOTE if event == "payment_received" else Kind.WARNING
+            yield self._event(kind, words)
 
     @property
     def _balance(self) -> str:

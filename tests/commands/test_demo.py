@@ -48,11 +48,13 @@ def test_the_home_on_account_goes_dark_and_comes_back_by_its_meters_own_word() -
     story = [line.split("Dana")[1].strip() for line in done.stdout.splitlines() if "Dana  " in line]
     assert [line for line in story if not line.startswith(("opens", "is read", "looks"))] == [
         "pays 4.00 by phone",
+        "is told: thank you, your money is there",
         "is told: your balance is low",
         "is told: supply goes off on Monday 09:00, unless you pay",
         "is in the dark: Done: the contact is open.",
         "is told: supply is off",
         "pays 20.00 by phone; balance 17.80",
+        "is told: thank you, your money is there",
         "has light: Done: the contact is closed.",
         "is told: supply is on again",
     ]
