@@ -16,7 +16,18 @@ from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from typing import Any, Final, Protocol
 
-from sqlalchemy import Connection, Row, and_, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from billing.accounts.checks import require_text
 from billing.accounts.faults import AccountStateError, ClosingStateError
@@ -26,6 +37,7 @@ from billing.accounts.rules import rules
 from billing.accounts.supplying import end_supply, follow_on
 from billing.accounts.tables import closings, customer_accounts, supplies
 from billing.accounts.values import Closing, ClosingState
+from billing.collecting.plans import end_with_account
 from billing.ledger.books import BETWEEN
 from billing.ledger.entry import Entry, EntryKind, Purse
 from billing.ledger.posting import balance, post
@@ -232,16 +244,6 @@ def due(connection: Connection, office: Office) -> list[int]:
         supplies.c.account_id == closings.c.account_id,
         supplies.c.until > func.coalesce(settled, supplies.c.since),
     )
-    current = (
-        select(account_entries.c.balance_minor)
-        .where(
-            account_entries.c.account_id == closings.c.account_id,
-            account_entries.c.purse == Purse.CURRENT.value,
-        )
-        .order_by(account_entries.c.seq.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
     paid = exists().where(
         refunds.c.refund_id == closings.c.refund_id, refunds.c.state == RefundState.PAID.value
     )
@@ -254,7 +256,11 @@ def due(connection: Connection, office: Office) -> list[int]:
                 or_(
                     and_(state == ClosingState.ASKED.value, closings.c.ends_at <= now),
                     and_(state == ClosingState.SETTLING.value, ~unsettled),
-                    and_(state == ClosingState.OWING.value, func.coalesce(current, 0) >= 0),
+                    and_(
+                        state == ClosingState.OWING.value,
+                        _held(Purse.CURRENT) + _held(Purse.DEPOSIT) >= 0,
+                        _held(Purse.PLAN) == 0,
+                    ),
                     and_(state == ClosingState.REFUNDING.value, paid),
                 ),
             )
@@ -262,6 +268,20 @@ def due(connection: Connection, office: Office) -> list[int]:
             .limit(_SWEEP_MAX)
         )
     )
+
+
+def _held(purse: Purse) -> ColumnElement[int]:
+    last = (
+        select(account_entries.c.balance_minor)
+        .where(
+            account_entries.c.account_id == closings.c.account_id,
+            account_entries.c.purse == purse.value,
+        )
+        .order_by(account_entries.c.seq.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return func.coalesce(last, 0)
 
 
 def closing_of(connection: Connection, account_id: int) -> Closing:
@@ -318,7 +338,7 @@ def _go_on(connection: Connection, office: Office, found: Row[Any]) -> None:
         if _unsettled(connection, found.account_id):
             return
         _set(connection, found.closing_id, settled_at=office.now(), waits=None)
-        _together(connection, office, found.account_id)
+        _end_plan(connection, office, found.account_id)
         found = _locked(connection, found.account_id)
     if found.settled_at is not None and found.state != ClosingState.CLOSED.value:
         _money(connection, office, found)
@@ -326,6 +346,7 @@ def _go_on(connection: Connection, office: Office, found: Row[Any]) -> None:
 
 def _money(connection: Connection, office: Office, found: Row[Any]) -> None:
     """What is left goes back; what is owed is waited for; nothing left closes the account."""
+    _together(connection, office, found.account_id)
     if found.refund_id is not None and found.refunded_at is None:
         refund = find_refund(connection, found.refund_id)
         if refund.state in _BACK:
@@ -335,8 +356,12 @@ def _money(connection: Connection, office: Office, found: Row[Any]) -> None:
         if refund.state is not RefundState.PAID:
             return
         _set(connection, found.closing_id, refunded_at=refund.paid_at or office.now())
+    later = -balance(connection, found.account_id, Purse.PLAN)
     left = balance(connection, found.account_id)
-    if left > 0:
+    if later > 0:  # agreed on after the end
+        owed = f"the customer pays {office.currency.text(later)} by instalments"
+        _set(connection, found.closing_id, state=ClosingState.OWING.value, waits=owed)
+    elif left > 0:
         _refund(connection, office, found, left)
     elif left < 0:
         owed = f"the customer owes {office.currency.text(-left)}"
@@ -388,21 +413,30 @@ def _close(connection: Connection, office: Office, found: Row[Any]) -> None:
 
 
 def _together(connection: Connection, office: Office, account_id: int) -> None:
-    """Deposit and instalments come to the rest."""
-    entries: list[Entry] = []
-    for purse, kind, words in (
-        (Purse.DEPOSIT, EntryKind.DEPOSIT, "Deposit given back"),
-        (Purse.PLAN, EntryKind.PLAN, "Instalments due with the account's end"),
-    ):
-        held = balance(connection, account_id, purse)
-        if held:
-            source = f"account {account_id}"
-            entries += [
-                Entry(account_id, kind, -held, BETWEEN, source, words, purse),
-                Entry(account_id, kind, held, BETWEEN, source, words),
-            ]
-    if entries:
-        post(connection, office, entries)
+    """The deposit comes to the rest."""
+    if balance(connection, account_id, Purse.DEPOSIT):
+        _to_current(connection, office, account_id, Purse.DEPOSIT, "Deposit given back")
+
+
+def _end_plan(connection: Connection, office: Office, account_id: int) -> None:
+    """What was to be paid in parts is due now, whether we know the plan or another system did."""
+    end_with_account(connection, office, account_id)
+    if balance(connection, account_id, Purse.PLAN):
+        words = "Instalments due with the account's end"
+        _to_current(connection, office, account_id, Purse.PLAN, words)
+
+
+def _to_current(
+    connection: Connection, office: Office, account_id: int, purse: Purse, words: str
+) -> None:
+    held = balance(connection, account_id, purse)
+    kind = EntryKind.PLAN if purse is Purse.PLAN else EntryKind.DEPOSIT
+    source = f"account {account_id}"
+    entries = [
+        Entry(account_id, kind, -held, BETWEEN, source, words, purse),
+        Entry(account_id, kind, held, BETWEEN, source, words),
+    ]
+    post(connection, office, entries)
 
 
 def _unsettled(connection: Connection, account_id: int) -> list[int]:

@@ -27,7 +27,7 @@ from billing.collecting.faults import (
 )
 from billing.collecting.rule_store import rules_in_force
 from billing.collecting.rules import PlanTerms
-from billing.collecting.standings import overdue_of
+from billing.collecting.standings import Overdue, overdue_of
 from billing.collecting.stepping import reconnect
 from billing.collecting.tables import instalment_plans, instalments
 from billing.faults import BadEntryError
@@ -365,8 +365,42 @@ def _end(connection: Connection, office: Office, plan_id: int, mark: datetime) -
     return len(broken) + len(kept)
 
 
+def end_with_account(connection: Connection, office: Office, account_id: int) -> None:
+    """The account ends, and its plan with it: the rest is due now, no part is called any more.
+
+    Args:
+        connection: in a write transaction that has locked the account.
+        office: the office.
+        account_id: whose.
+    """
+    plan_id = _running(connection, account_id)
+    if plan_id is None:
+        return
+    plan, why = plan_of(connection, plan_id), "the account is being closed"
+    if plan.state is PlanState.ASKED:
+        _change(connection, plan_id, state=PlanState.REFUSED.value, ended_at=office.now())
+        _record(connection, office, "plan.refuse", plan, why)
+        return
+    _come_back(connection, office, plan, "which ends with the account")
+    _record(connection, office, "plan.broken", plan, why)
+
+
 def _break(connection: Connection, office: Office, plan: Plan) -> None:
     """The rest is due now, and the case goes on at its step."""
+    at = office.now()
+    overdue = _come_back(connection, office, plan, "which was broken")
+    missed = min((each.due_at for each in overdue.items), default=at)
+    about: dict[str, str | int] = {
+        "owed_minor": overdue.minor,
+        "missed_on": due_day(office, missed).isoformat(),
+    }
+    once = f"plan {plan.plan_id} broken"
+    queue_notice(connection, office, Notice(Event.PLAN_BROKEN, plan.account_id, once, about))
+    _record(connection, office, "plan.broken", plan, "an instalment was not paid")
+
+
+def _come_back(connection: Connection, office: Office, plan: Plan, why: str) -> Overdue:
+    """All parts that were not called are due now; gives what is overdue then."""
     at = office.now()
     _change(connection, plan.plan_id, state=PlanState.BROKEN.value, ended_at=at)
     left = plan.left_minor
@@ -376,21 +410,14 @@ def _break(connection: Connection, office: Office, plan: Plan) -> None:
             .where(instalments.c.plan_id == plan.plan_id, instalments.c.called_at.is_(None))
             .values(called_at=at)
         )
-        words = f"the rest of instalment plan {plan.plan_id}, which was broken"
+        words = f"the rest of instalment plan {plan.plan_id}, {why}"
         post(connection, office, _back(plan, left, at, words, None))
     case = running_cases(connection, [plan.account_id]).get(plan.account_id)
     overdue = overdue_of(connection, [plan.account_id], at)[plan.account_id]
     if case is not None:
         words = f"Plan {plan.plan_id} was broken."
         resume_case(connection, office, case, words, overdue.debt(office, at))
-    missed = min((each.due_at for each in overdue.items), default=at)
-    about: dict[str, str | int] = {
-        "owed_minor": overdue.minor,
-        "missed_on": due_day(office, missed).isoformat(),
-    }
-    once = f"plan {plan.plan_id} broken"
-    queue_notice(connection, office, Notice(Event.PLAN_BROKEN, plan.account_id, once, about))
-    _record(connection, office, "plan.broken", plan, "an instalment was not paid")
+    return overdue
 
 
 def _let_go(

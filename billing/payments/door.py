@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
-from billing.accounts.tables import agreements
+from billing.accounts.tables import agreements, customer_accounts
 from billing.ledger.books import BETWEEN, received
 from billing.ledger.entry import Entry, EntryKind, Purse
 from billing.ledger.posting import balance, lock, post
@@ -107,7 +107,7 @@ def deposit_entries_back(credit: Credit, amount_minor: int) -> list[Entry]:
 
 
 def deposit_due(connection: Connection, account_id: int, at: datetime) -> int:
-    """What the agreement asks as a deposit and is not held yet, in minor units.
+    """What the agreement asks as a deposit and is not held yet; nothing of who leaves.
 
     Args:
         connection: in a write transaction that has locked the account, for who acts on it.
@@ -116,7 +116,8 @@ def deposit_due(connection: Connection, account_id: int, at: datetime) -> int:
     """
     asked = connection.scalar(
         select(agreements.c.deposit_minor)
-        .where(agreements.c.account_id == account_id)
+        .join(customer_accounts, customer_accounts.c.account_id == agreements.c.account_id)
+        .where(agreements.c.account_id == account_id, customer_accounts.c.state != "closing")
         .order_by((agreements.c.since <= at).desc(), agreements.c.version.desc())
         .limit(1)
     )

@@ -1,0 +1,123 @@
+"""Money that comes, or is owed in parts, while an account ends (requirements 3 and 23)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from billing.accounts.closing import CloseRequest, ask, proceed
+from billing.accounts.sweep import sweep
+from billing.accounts.values import ClosingState
+from billing.collecting.plans import PlanDesk, PlanState, call_instalments
+from billing.ledger.books import REVENUE
+from billing.ledger.entry import Entry, EntryKind, Purse
+from billing.ledger.posting import balance, post
+from billing.office import Office
+from billing.payments.door import take
+from billing.payments.payment import Payment, Purpose
+from tests.billing.made import make_account
+from tests.shop.conftest import Clock
+
+
+def _account(office: Office, *, deposit_minor: int = 0) -> int:
+    with office.writing() as connection:
+        return make_account(connection, office, deposit_minor=deposit_minor)
+
+
+def _owe(office: Office, account_id: int, amount_minor: int) -> None:
+    entry = Entry(account_id, EntryKind.ENERGY, -amount_minor, REVENUE, "settlement 1", "energy")
+    with office.writing() as connection:
+        post(connection, office, [entry])
+
+
+def _pay(
+    office: Office,
+    account_id: int,
+    amount_minor: int,
+    reference: str,
+    purpose: Purpose = Purpose.ACCOUNT,
+) -> None:
+    payment = Payment("bank", reference, amount_minor, account_id, purpose=purpose)
+    with office.writing() as connection:
+        take(connection, office, payment)
+
+
+def _close(office: Office, account_id: int) -> ClosingState:
+    with office.writing() as connection:
+        ask(connection, office, account_id, CloseRequest("moves away"))
+    return proceed(office, account_id).state
+
+
+def _held(office: Office, account_id: int) -> list[int]:
+    with office.reading() as connection:
+        return [balance(connection, account_id, purse) for purse in Purse]
+
+
+def test_req23_a_plan_ends_with_the_account_and_is_not_charged_once_more(
+    office: Office, clock: Clock
+) -> None:
+    account_id = _account(office)
+    _owe(office, account_id, 100_00)
+    plan = PlanDesk(office).ask(account_id, parts=4, reason="a hard winter")
+    assert _close(office, account_id) is ClosingState.OWING
+    assert _held(office, account_id) == [-100_00, 0, 0]
+    assert PlanDesk(office).show(plan.plan_id).state is PlanState.BROKEN
+    _pay(office, account_id, 100_00, "1")
+    assert proceed(office, account_id).state is ClosingState.CLOSED
+    clock.now += timedelta(days=200)
+    assert call_instalments(office) == 0
+    assert _held(office, account_id) == [0, 0, 0]
+
+
+def test_req23_a_plan_that_waits_for_a_second_person_is_refused_when_the_account_ends(
+    office: Office,
+) -> None:
+    account_id = _account(office)
+    _owe(office, account_id, 100_000_00)
+    plan = PlanDesk(office).ask(account_id, parts=4, reason="a hard winter")
+    assert plan.state is PlanState.ASKED
+    _close(office, account_id)
+    assert PlanDesk(office).show(plan.plan_id).state is PlanState.REFUSED
+
+
+def test_req23_what_is_owed_at_the_end_is_paid_by_instalments(office: Office, clock: Clock) -> None:
+    account_id = _account(office)
+    _owe(office, account_id, 100_00)
+    assert _close(office, account_id) is ClosingState.OWING
+    PlanDesk(office).ask(account_id, parts=2, reason="a hard winter")
+    assert sweep(office) == 0
+    found = proceed(office, account_id)
+    assert (found.state, found.waits) == (
+        ClosingState.OWING,
+        "the customer pays 100.00 by instalments",
+    )
+    clock.now += timedelta(days=200)
+    call_instalments(office)
+    _pay(office, account_id, 100_00, "1")
+    sweep(office)
+    assert proceed(office, account_id).state is ClosingState.CLOSED
+
+
+def test_req03_no_deposit_is_asked_of_who_leaves(office: Office) -> None:
+    account_id = _account(office, deposit_minor=100_00)
+    _pay(office, account_id, 100_00, "1", Purpose.DEPOSIT)
+    _owe(office, account_id, 150_00)
+    assert _close(office, account_id) is ClosingState.OWING
+    _pay(office, account_id, 50_00, "2", Purpose.DEPOSIT)
+    assert _held(office, account_id) == [0, 0, 0]
+    assert proceed(office, account_id).state is ClosingState.CLOSED
+
+
+def test_req03_a_deposit_that_came_after_the_end_goes_to_the_rest(office: Office) -> None:
+    account_id = _account(office)
+    _owe(office, account_id, 50_00)
+    assert _close(office, account_id) is ClosingState.OWING
+    words, source = "deposit", "payment 0"
+    moved = [
+        Entry(account_id, EntryKind.DEPOSIT, sign * 50_00, "billing.between_purses", source, words,
+              purse)
+        for sign, purse in ((-1, Purse.CURRENT), (1, Purse.DEPOSIT))
+    ]  # fmt: skip
+    with office.writing() as connection:
+        post(connection, office, moved)
+    _pay(office, account_id, 50_00, "1")
+    assert proceed(office, account_id).state is ClosingState.CLOSED
