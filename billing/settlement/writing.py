@@ -13,6 +13,8 @@ from sqlalchemy import Connection, case, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from billing.accounts.tables import supplies
+from billing.faults import OfficeRefusedError
 from billing.ledger import books
 from billing.ledger.entry import Entry, EntryKind
 from billing.ledger.posting import lock, post
@@ -80,11 +82,13 @@ def write_settlements(
 
     Raises:
         InvariantError: when the transaction ends: a span was settled already.
+        OfficeRefusedError: a supply was ended meanwhile, before the end of its span.
     """
     if not rows:
         return
     at, by = office.now(), office.person.name
     lock(connection, {row.account_id for row in rows})
+    _require_supplied(connection, rows)
     values = [_values(row, at, by) for row in rows]
     if connection.dialect.name == "postgresql":
         copy_rows(connection, "settlements", list(values[0]), [[*row.values()] for row in values])
@@ -93,6 +97,28 @@ def write_settlements(
     entries = entries_of(connection, rows, office.zone)
     if entries:
         post(connection, office, entries)
+
+
+def _require_supplied(connection: Connection, rows: Sequence[NewSettlement]) -> None:
+    """Refuse what was measured before a supply was ended: the rest is another customer's."""
+    ends: dict[int, datetime] = {}
+    for row in rows:
+        if row.sign == 1 and row.replaces_seq is None:
+            ends[row.supply_id] = max(row.until, ends.get(row.supply_id, row.until))
+    ids = sorted(ends)
+    for place in range(0, len(ids), _AT_ONCE):
+        ended = connection.execute(
+            select(supplies.c.supply_id, supplies.c.until).where(
+                supplies.c.supply_id.in_(ids[place : place + _AT_ONCE]),
+                supplies.c.until.is_not(None),
+            )
+        )
+        for supply_id, until in ended:
+            if ends[supply_id] > until:
+                raise OfficeRefusedError(
+                    f"Supply {supply_id} was ended at {until:%Y-%m-%d %H:%M} UTC while it was "
+                    "settled; nothing was written. Settle again."
+                )
 
 
 def entries_of(connection: Connection, rows: Sequence[NewSettlement], zone: tzinfo) -> list[Entry]:
