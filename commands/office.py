@@ -1,7 +1,7 @@
 """The office for the length of a command: the shop's database, and who stands there.
 
 Whoever may do something in the vending house may do what goes with it here; `_RIGHTS` says what
-that is.
+that is.  Customers are served by who has a drawer: a kiosk sells, too, and is a machine.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 _RIGHTS: Final = {
     Permission.LOOK: {Right.LOOK},
-    Permission.SELL: {Right.SERVE, Right.PERSONAL},
-    Permission.SUPERVISE: {Right.SERVE, Right.PERSONAL, Right.SETTLE, Right.BILL, Right.COLLECT},
+    Permission.CASH: {Right.SERVE, Right.PERSONAL},
+    Permission.SUPERVISE: {Right.SERVE, Right.SETTLE, Right.BILL},
     Permission.TARIFFS: {Right.TARIFFS, Right.SETTLE, Right.BILL},
     Permission.PROTECT: {Right.EMERGENCY, Right.COLLECT},
     Permission.REPORTS: {Right.REPORT},
