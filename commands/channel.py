@@ -312,9 +312,11 @@ def sms(sender: str, database: str, as_json: bool) -> None:
     For a gateway of text messages: HELP, BAL, PAY, TOK, USE, DUE, TOP (docs/payments.md).
     """
     from billing.payments.sms import answer
+    from billing.person import Right
 
     text = sys.stdin.read(_SMS_BYTES_MAX)
     with open_office(database) as office:
+        office.require(Right.SERVE)  # whoever passes it on is believed who the sender is
         said = answer(office, sender, text)
     if as_json:
         print_json({"answer": said})

@@ -87,3 +87,23 @@ def test_req29_a_kiosk_sees_no_personal_fields(run: Ran, number: str) -> None:
     ran = run("account", "show", number, "--open", "curious", role=Role.KIOSK)
     assert isinstance(ran.exception, RightMissingError)
     assert "Li Wei" not in ran.output
+
+
+@pytest.mark.parametrize("role", [Role.KIOSK, Role.ENGINEER, Role.AUDITOR])
+def test_req29_who_serves_nobody_passes_no_text_messages_on(
+    run: Ran, number: str, role: Role
+) -> None:
+    words = ("channel", "sms", "+8613800138000")
+    ran = run(*words, role=role, said=f"BAL {number}")
+    assert isinstance(ran.exception, RightMissingError)
+    assert not ran.output
+
+
+def test_req29_a_vendors_clerk_passes_no_text_messages_on(run: Ran, number: str) -> None:
+    words = ("channel", "sms", "+8613800138000")
+    ran = run(*words, role=Role.CLERK, of_vendor=True, said=f"BAL {number}")
+    assert isinstance(ran.exception, RightMissingError)
+    assert not ran.output
+    ran = run(*words, role=Role.CLERK, said=f"BAL {number}")
+    assert "balance" in ran.output
+    assert ran.exit_code == 0
