@@ -39,8 +39,9 @@ def run(once: bool, only: tuple[str, ...], database: str, as_json: bool) -> None
     """
     configure_logs()
     with open_office(database) as office:
-        from billing.person import SERVICE
+        from billing.person import SERVICE, Right
 
+        office.require(Right.SETTLE)
         sweeps = [each for each in office_sweeps() if not only or each.name in only]
         office = office.acting(SERVICE)
         if once:

@@ -107,3 +107,11 @@ def test_req29_a_vendors_clerk_passes_no_text_messages_on(run: Ran, number: str)
     ran = run(*words, role=Role.CLERK, said=f"BAL {number}")
     assert "balance" in ran.output
     assert ran.exit_code == 0
+
+
+def test_req29_the_office_is_set_to_work_by_who_may_settle(run: Ran) -> None:
+    words = ("office", "run", "--once", "--only", "questions")
+    assert isinstance(run(*words, role=Role.CLERK).exception, RightMissingError)
+    of_vendor = run(*words, role=Role.ADMINISTRATOR, of_vendor=True)
+    assert isinstance(of_vendor.exception, RightMissingError)
+    assert run(*words, role=Role.ADMINISTRATOR).exit_code == 0
