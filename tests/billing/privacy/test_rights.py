@@ -115,3 +115,10 @@ def test_req29_the_office_is_set_to_work_by_who_may_settle(run: Ran) -> None:
     of_vendor = run(*words, role=Role.ADMINISTRATOR, of_vendor=True)
     assert isinstance(of_vendor.exception, RightMissingError)
     assert run(*words, role=Role.ADMINISTRATOR).exit_code == 0
+
+
+def test_req29_no_vendors_administrator_takes_a_backup(run: Ran, tmp_path: Path) -> None:
+    file = tmp_path / "all.backup"
+    ran = run("backup", str(file), role=Role.ADMINISTRATOR, of_vendor=True)
+    assert isinstance(ran.exception, RightMissingError)
+    assert not file.exists()
