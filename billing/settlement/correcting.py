@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, Select, insert, or_, select, text, update
 
 from billing.accounts.tables import supplies
 from billing.faults import BadEntryError
@@ -147,15 +147,11 @@ def follow_corrections(office: Office, *, limit: int = _AT_ONCE) -> int:
         How many supplies were settled anew.  What cannot be is put on the review list.
     """
     with office.reading() as connection:
-        last = connection.scalar(
-            select(settlement_marks.c.value).where(settlement_marks.c.name == _MARK)
-        )
-        found = connection.execute(
-            select(reading_corrections)
-            .where(reading_corrections.c.correction_id > (last or 0))
-            .order_by(reading_corrections.c.correction_id)
-            .limit(limit)
-        ).all()
+        if not connection.execute(_corrections_since(_mark(connection), 1)).first():
+            return 0
+    with office.writing() as connection:
+        _wait_for_corrections(connection)
+        found = connection.execute(_corrections_since(_mark(connection), limit)).all()
         concerned = {row.correction_id: _concerned(connection, row) for row in found}
     done = 0
     for row in found:
@@ -164,6 +160,33 @@ def follow_corrections(office: Office, *, limit: int = _AT_ONCE) -> int:
         with office.writing() as connection:
             _set_mark(connection, row.correction_id)
     return done
+
+
+def _mark(connection: Connection) -> int:
+    """The last correction that was followed."""
+    found = connection.scalar(
+        select(settlement_marks.c.value).where(settlement_marks.c.name == _MARK)
+    )
+    return found or 0
+
+
+def _corrections_since(mark: int, limit: int) -> Select[Any]:
+    return (
+        select(reading_corrections)
+        .where(reading_corrections.c.correction_id > mark)
+        .order_by(reading_corrections.c.correction_id)
+        .limit(limit)
+    )
+
+
+def _wait_for_corrections(connection: Connection) -> None:
+    """Wait for those that are being written.
+
+    On PostgreSQL numbers are given before the commit: one that is committed late has a lower
+    number than others that are there already, and the mark would pass it over.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("LOCK TABLE reading_corrections IN SHARE MODE"))
 
 
 def _follow(office: Office, supply_id: int, row: Any) -> int:
