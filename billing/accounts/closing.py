@@ -372,7 +372,13 @@ def _money(connection: Connection, office: Office, found: Row[Any]) -> None:
 
 def _refund(connection: Connection, office: Office, found: Row[Any], left: int) -> None:
     refund_id = refund_to_pay(
-        connection, office, found.account_id, left, found.refund_channel, "account closed"
+        connection,
+        office,
+        found.account_id,
+        left,
+        found.refund_channel,
+        "account closed",
+        asked_by=found.asked_by,  # whose hand, or sweep, brings it on now does not matter
     )
     due_at = office.now() + timedelta(days=rules(connection).refund_days)
     _set(

@@ -107,6 +107,8 @@ class Asked:
     due_at: datetime | None = None
     is_entered: bool = False
     """Whether the account is debited already."""
+    asked_by: str | None = None
+    """Who wants it; None: who acts."""
 
 
 def add_refund(connection: Connection, office: Office, asked: Asked) -> int:
@@ -132,7 +134,7 @@ def add_refund(connection: Connection, office: Office, asked: Asked) -> int:
         "cause": asked.cause.value,
         "reason": require_reason(asked.reason),
         "asked_at": at,
-        "asked_by": office.person.name,
+        "asked_by": office.person.name if asked.asked_by is None else asked.asked_by,
         "due_at": asked.due_at or at + timedelta(days=REFUND_DAYS),
         "state": RefundState.ASKED.value,
         "entered_at": at if asked.is_entered else None,

@@ -64,6 +64,8 @@ def refund_to_pay(
     amount_minor: int,
     channel: str,
     reason: str,
+    *,
+    asked_by: str | None = None,
 ) -> int:
     """What is left on an account that closes, to be paid out; gives the refund's number.
 
@@ -77,6 +79,7 @@ def refund_to_pay(
         amount_minor: how much, at most what the current purse holds.
         channel: by which it is paid out, as agreed.
         reason: for the record.
+        asked_by: who wants it, and so cannot approve it; None: the office's person.
 
     Raises:
         RefundTooMuchError: the account does not hold so much.
@@ -90,6 +93,7 @@ def refund_to_pay(
         account_id=account_id,
         channel=channel,
         is_entered=True,
+        asked_by=asked_by,
     )
     _require_held(connection, account_id, amount_minor)
     refund_id = add_refund(connection, office, asked)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from billing.accounts.closing import CloseRequest, ask, proceed
+import pytest
+
+from billing.accounts.closing import CloseRequest, ask, closing_of, proceed
 from billing.accounts.sweep import sweep
 from billing.accounts.values import ClosingState
 from billing.collecting.plans import PlanDesk, PlanState, call_instalments
@@ -13,7 +15,10 @@ from billing.ledger.entry import Entry, EntryKind, Purse
 from billing.ledger.posting import balance, post
 from billing.office import Office
 from billing.payments.door import take
+from billing.payments.faults import SecondPersonError
 from billing.payments.payment import Payment, Purpose
+from billing.payments.refunds import RefundDesk
+from billing.person import Person
 from tests.billing.made import make_account
 from tests.shop.conftest import Clock
 
@@ -121,3 +126,18 @@ def test_req03_a_deposit_that_came_after_the_end_goes_to_the_rest(office: Office
         post(connection, office, moved)
     _pay(office, account_id, 50_00, "1")
     assert proceed(office, account_id).state is ClosingState.CLOSED
+
+
+def test_req08_who_closes_an_account_does_not_approve_its_refund(office: Office) -> None:
+    account_id = _account(office)
+    _pay(office, account_id, 80_00, "1")
+    one = office.acting(Person("ann"))
+    with one.writing() as connection:
+        ask(connection, one, account_id, CloseRequest("moves away", refund_channel="alipay"))
+    sweep(office)  # nobody's hand: it was she who has asked
+    with office.reading() as connection:
+        refund_id = closing_of(connection, account_id).refund_id
+    assert refund_id is not None
+    with pytest.raises(SecondPersonError):
+        RefundDesk(one).approve(refund_id)
+    assert RefundDesk(office.acting(Person("bob"))).approve(refund_id).asked_by == "ann"
