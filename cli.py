@@ -46,7 +46,7 @@ _COMMANDS: Final = {
     "link": ("commands.link:link", "Lines to meters: add, list; the doctor finds faults."),
     "meter": ("commands.meter:meter", "Meters: add, list, show, block."),
     "notice": ("commands.notice:notice", "Messages to people: outbox, channels, call-backs."),
-    "office": ("commands.office_group:office", "The office at work: settle, bill, warn, collect, send."),
+    "office": ("commands.office_group:office", "The office at work; keys for personal fields."),
     "operator": ("commands.people:operator", "Who may sign in, and with which roles."),
     "order": ("commands.order:order", "Orders to meters: relay, token, clock; list, approve."),
     "payment": ("commands.payment:payment", "Payments to accounts: take, import, assign, undo."),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import billing.accounts.tables
-import billing.bills.tables  # noqa: F401
+import billing.bills.tables
 import billing.collecting.tables
 import billing.ledger.tables
-import billing.notices.tables  # noqa: F401
-import billing.payments.tables  # noqa: F401
-import billing.prepaid.tables  # noqa: F401
-import billing.settlement.tables  # noqa: F401
+import billing.notices.tables
+import billing.payments.tables
+import billing.prepaid.tables
+import billing.settlement.tables
 import billing.tariffs.tables  # noqa: F401
 import headend.tables_all  # noqa: F401

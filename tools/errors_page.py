@@ -1,4 +1,4 @@
-"""docs/errors.md from the code: every fault that a user of the shop or head-end can meet.
+"""docs/errors.md from the code: every fault that a user of shop, head-end or office can meet.
 
 ``python -m tools.errors_page`` writes the page; with ``--check`` it says whether the page is
 what the code says, and exits with status 1 when it is not.  The meaning is the class's own
@@ -16,12 +16,15 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Final, TypeVar
 
 import structlog
 
+import billing
 import headend
 import vending
+from billing.faults import BillingError
 from commands.output import EXIT_OUTCOME_UNKNOWN, EXIT_REFUSED, EXIT_WRONG_REQUEST
 from headend.faults import HeadEndError
 from tools.provocations import provocations, provoked
@@ -30,6 +33,7 @@ from vending.errors import FaultFamily, VendingError
 from vending.shop.faults import OutcomeUnknownError
 
 _Root = TypeVar("_Root")
+_Fault = TypeVar("_Fault", HeadEndError, BillingError)
 ROOT: Final = Path(__file__).resolve().parent.parent
 PAGE: Final = ROOT / "docs" / "errors.md"
 _EXIT: Final = {
@@ -74,13 +78,22 @@ of lines and meters (`no_answer`, `link_down`, a meter's refusal) are the wire's
 | code | exit | what it means | message |
 | --- | --- | --- | --- |
 """
+_OFFICE: Final = """
+## The office
+
+Exit status 3: what was asked can be put right; 5: whoever runs the installation has to act.
+
+| code | exit | what it means | message |
+| --- | --- | --- | --- |
+"""
 
 
 def main() -> int:
     page = make_page()
     if "--check" not in sys.argv[1:]:
         PAGE.write_text(page, encoding="utf-8")
-        print(f"{PAGE.relative_to(ROOT)}: {len(faults()) + len(head_end_faults())} codes")
+        count = len(faults()) + len(head_end_faults()) + len(office_faults())
+        print(f"{PAGE.relative_to(ROOT)}: {count} codes")
         return 0
     if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page:
         print(f"errors: {PAGE.relative_to(ROOT)} is what the code says")
@@ -103,11 +116,20 @@ def faults() -> list[type[VendingError]]:
 
 def head_end_faults() -> list[type[HeadEndError]]:
     """Every fault class of the head-end that is raised, by code."""
-    for module in pkgutil.walk_packages(headend.__path__, "headend."):
+    return _raised_of(headend, HeadEndError)
+
+
+def office_faults() -> list[type[BillingError]]:
+    """Every fault class of the office that is raised, by code."""
+    return _raised_of(billing, BillingError)
+
+
+def _raised_of(room: ModuleType, root: type[_Fault]) -> list[type[_Fault]]:
+    for module in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
         importlib.import_module(module.name)
     raised = _raised_names()
     return sorted(
-        (each for each in _subclasses(HeadEndError) if each.__name__ in raised),
+        (each for each in _subclasses(root) if each.__name__ in raised),
         key=lambda each: each.code,
     )
 
@@ -123,6 +145,7 @@ def make_page() -> str:
             "| code | exit | what it means | message |\n| --- | --- | --- | --- |\n" + "".join(rows)
         )
     parts.append(_HEAD_END + "".join(_row(each, {}) for each in head_end_faults()))
+    parts.append(_OFFICE + "".join(_row(each, {}) for each in office_faults()))
     return "".join(parts)
 
 
@@ -144,8 +167,8 @@ def example_messages() -> dict[str, str]:
     return messages
 
 
-def _row(fault: type[VendingError | HeadEndError], examples: dict[str, str]) -> str:
-    if issubclass(fault, HeadEndError):
+def _row(fault: type[VendingError | HeadEndError | BillingError], examples: dict[str, str]) -> str:
+    if issubclass(fault, HeadEndError | BillingError):
         status = _EXIT[FaultFamily.SYSTEM if fault.is_system else FaultFamily.BUSINESS]
     else:
         status = EXIT_OUTCOME_UNKNOWN if fault is OutcomeUnknownError else _EXIT[fault.family]
@@ -181,7 +204,7 @@ def _raised_names() -> set[str]:
     return set(_templates())
 
 
-_ROOMS: Final = ("headend", "vending")
+_ROOMS: Final = ("billing", "headend", "vending")
 _FOUND: dict[str, list[str]] = {}
 
 

@@ -17,8 +17,8 @@ from billing.notices.channels.port import CHANNELS, Fate, Outcome, Parcel
 from billing.notices.channels.setup import adapter_of
 from billing.notices.fates import locked, settle
 from billing.notices.faults import (
-    ChannelSettingsError,
     MessageStateError,
+    NoticeChannelSettingsError,
     UnknownMessageError,
 )
 from billing.notices.messages import note
@@ -311,12 +311,12 @@ class ChannelDesk:
             per_minute: messages at most.
 
         Raises:
-            ChannelSettingsError: a setting cannot be used.
+            NoticeChannelSettingsError: a setting cannot be used.
         """
         self._office.require(Right.CONFIGURE)
         adapter_of(channel, adapter, settings)
         if not 1 <= per_minute <= 1_000_000:
-            raise ChannelSettingsError("At least one message a minute.")
+            raise NoticeChannelSettingsError("At least one message a minute.")
         at = self._office.now()
         with self._office.writing() as connection:
             values = {
@@ -340,7 +340,7 @@ class ChannelDesk:
         """Switch a channel on or off; while it is off nothing is queued for it, or leaves.
 
         Raises:
-            ChannelSettingsError: it is not set up.
+            NoticeChannelSettingsError: it is not set up.
         """
         self._office.require(Right.CONFIGURE)
         at = self._office.now()
@@ -387,8 +387,8 @@ class ChannelDesk:
         """Look whether a channel could send, without sending; gives what was found.
 
         Raises:
-            ChannelSettingsError: it is not set up.
-            ChannelDownError: it cannot be used now.
+            NoticeChannelSettingsError: it is not set up.
+            NoticeChannelDownError: it cannot be used now.
         """
         self._office.require(Right.CONFIGURE)
         found: str = self._adapter(channel).check()
@@ -398,8 +398,8 @@ class ChannelDesk:
         """Send a message of trial to an address.
 
         Raises:
-            ChannelSettingsError: it is not set up.
-            ChannelDownError: it cannot be used now.
+            NoticeChannelSettingsError: it is not set up.
+            NoticeChannelDownError: it cannot be used now.
         """
         self._office.require(Right.CONFIGURE)
         adapter, at = self._adapter(channel), self._office.now()
@@ -475,7 +475,7 @@ def _missing(message_id: int) -> UnknownMessageError:
     )
 
 
-def _not_set_up(channel: str) -> ChannelSettingsError:
-    return ChannelSettingsError(
+def _not_set_up(channel: str) -> NoticeChannelSettingsError:
+    return NoticeChannelSettingsError(
         f"The channel {channel} is not set up: meterhouse notice channels --set {channel} ..."
     )

@@ -31,13 +31,13 @@ class MessageStateError(BillingError):
     code: ClassVar[str] = "message_state"
 
 
-class ChannelSettingsError(BillingError):
+class NoticeChannelSettingsError(BillingError):
     """A channel is not set up, or its settings cannot be used."""
 
     code: ClassVar[str] = "notice_channel_settings"
 
 
-class ChannelDownError(BillingError):
+class NoticeChannelDownError(BillingError):
     """A channel's server cannot be used now; nothing has left."""
 
     code: ClassVar[str] = "notice_channel_down"

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from billing.notices.channels.setup import adapter_of
 from billing.notices.fates import find_message, settle
-from billing.notices.faults import ChannelDownError, ChannelSettingsError
+from billing.notices.faults import NoticeChannelDownError, NoticeChannelSettingsError
 from billing.notices.tables import notice_channels, notice_history, notice_messages
 from billing.office import Office
 
@@ -29,12 +29,12 @@ def take_report(office: Office, channel: str, body: bytes, signature: str) -> bo
         whether it was about a message of ours, and said something of its end.
 
     Raises:
-        ChannelSettingsError: the channel takes no reports, or this one is not the provider's.
+        NoticeChannelSettingsError: the channel takes no reports, or this one is not the provider's.
     """
     adapter = _adapter(office, channel)
     read = getattr(adapter, "read_report", None)
     if read is None:
-        raise ChannelSettingsError(f"The channel {channel} takes no reports.")
+        raise NoticeChannelSettingsError(f"The channel {channel} takes no reports.")
     found = read(body, signature)
     if found is None:
         return False
@@ -65,7 +65,7 @@ def ask_providers(office: Office) -> int:
             for row in due:
                 if row.channel == channel:
                     answered += _ask_after(office, row.message_id, ask)
-        except (ChannelDownError, ChannelSettingsError):
+        except (NoticeChannelDownError, NoticeChannelSettingsError):
             continue  # then a person is asked
     return answered
 
@@ -92,5 +92,5 @@ def _adapter(office: Office, channel: str) -> Any:
             select(notice_channels).where(notice_channels.c.channel == channel)
         ).first()
     if row is None:
-        raise ChannelSettingsError(f"The channel {channel} is not set up.")
+        raise NoticeChannelSettingsError(f"The channel {channel} is not set up.")
     return adapter_of(channel, row.adapter, row.settings)

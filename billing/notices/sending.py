@@ -23,7 +23,7 @@ from billing.notices.attachments import BillFiles, bill_file
 from billing.notices.channels.port import Adapter, Attachment, Fate, Outcome, Parcel, Sender
 from billing.notices.channels.setup import adapter_of
 from billing.notices.fates import give_up, locked, settle
-from billing.notices.faults import ChannelDownError, ChannelSettingsError
+from billing.notices.faults import NoticeChannelDownError, NoticeChannelSettingsError
 from billing.notices.messages import note
 from billing.notices.quiet import NONE, Span, may_leave_at
 from billing.notices.render import Setting, render
@@ -103,7 +103,7 @@ def send_due(
                 done += 1
                 _send(office, claimed, sender)
                 progress(done)
-    except (ChannelDownError, ChannelSettingsError) as fault:
+    except (NoticeChannelDownError, NoticeChannelSettingsError) as fault:
         _pause(office, channel, str(fault))
         return done
     if done:
@@ -334,10 +334,10 @@ def _take_turn(connection: Connection, channel: str, now: datetime) -> bool:
 
 def _send(office: Office, claimed: _Claimed, sender: Sender) -> None:
     """One attempt; a channel that is down has sent nothing."""
-    down: ChannelDownError | None = None
+    down: NoticeChannelDownError | None = None
     try:
         outcome = sender.send(claimed.parcel)
-    except ChannelDownError as fault:
+    except NoticeChannelDownError as fault:
         down, outcome = fault, Outcome(Fate.AGAIN, str(fault))
     with office.writing() as connection:
         state = settle(connection, office, claimed.message_id, outcome, actor=SERVICE.name)

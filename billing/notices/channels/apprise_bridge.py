@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from billing.notices.channels.port import Fate, Outcome, Parcel, Sender
 from billing.notices.channels.secret import read_secret
-from billing.notices.faults import ChannelDownError, ChannelSettingsError
+from billing.notices.faults import NoticeChannelDownError, NoticeChannelSettingsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class AppriseChannel:
     """A service that Apprise knows.
 
     Raises:
-        ChannelSettingsError: Apprise is not installed, or a setting cannot be used.
+        NoticeChannelSettingsError: Apprise is not installed, or a setting cannot be used.
     """
 
     url_file: str
@@ -34,7 +34,7 @@ class AppriseChannel:
 
     def __post_init__(self) -> None:
         if not self.url_file or self.send_s_max < 1:
-            raise ChannelSettingsError("Name url_file: a file with the service's address.")
+            raise NoticeChannelSettingsError("Name url_file: a file with the service's address.")
         _apprise()
 
     @contextmanager
@@ -58,10 +58,10 @@ class AppriseChannel:
     def _service(self, address: str) -> Any:
         text = read_secret(Path(self.url_file))
         if "$address" not in text:
-            raise ChannelDownError("The address of the service has no $address in it.")
+            raise NoticeChannelDownError("The address of the service has no $address in it.")
         service = _apprise().Apprise()
         if not service.add(Template(text).safe_substitute(address=quote(address, safe=""))):
-            raise ChannelDownError("Apprise does not understand the address of the service.")
+            raise NoticeChannelDownError("Apprise does not understand the address of the service.")
         return service
 
 
@@ -69,7 +69,7 @@ def _apprise() -> Any:
     try:
         import apprise
     except ImportError:
-        raise ChannelSettingsError(
+        raise NoticeChannelSettingsError(
             "Apprise is not installed: pip install 'meterhouse[messages]'."
         ) from None
     return apprise

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from billing.notices.channels.port import Fate, Outcome, Parcel, Sender
-from billing.notices.faults import ChannelDownError, ChannelSettingsError
+from billing.notices.faults import NoticeChannelDownError, NoticeChannelSettingsError
 
 _PLAIN: Final = re.compile(r"[^A-Za-z0-9.@_-]")
 
@@ -25,7 +25,7 @@ class FolderChannel:
     """A folder into which messages are written.
 
     Raises:
-        ChannelSettingsError: no folder is named.
+        NoticeChannelSettingsError: no folder is named.
     """
 
     folder: str
@@ -33,7 +33,7 @@ class FolderChannel:
 
     def __post_init__(self) -> None:
         if not self.folder:
-            raise ChannelSettingsError("Name the folder: folder=/var/spool/notices.")
+            raise NoticeChannelSettingsError("Name the folder: folder=/var/spool/notices.")
 
     @contextmanager
     def open(self) -> Iterator[Sender]:
@@ -44,7 +44,9 @@ class FolderChannel:
     def check(self) -> str:
         """Whether files can be made in the folder."""
         if not os.access(self.folder, os.W_OK | os.X_OK) or not Path(self.folder).is_dir():
-            raise ChannelDownError(f"The folder {self.folder} is not there, or not ours to write.")
+            raise NoticeChannelDownError(
+                f"The folder {self.folder} is not there, or not ours to write."
+            )
         return f"Messages are written into {self.folder}."
 
     def send(self, parcel: Parcel) -> Outcome:

@@ -21,7 +21,7 @@ from urllib.parse import quote
 from billing.notices.channels.https import Answer, NoAnswerError, exchange, require_url
 from billing.notices.channels.port import Fate, Outcome, Parcel, Sender
 from billing.notices.channels.secret import read_secret
-from billing.notices.faults import ChannelDownError, ChannelSettingsError
+from billing.notices.faults import NoticeChannelDownError, NoticeChannelSettingsError
 
 _TYPES: Final = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
 _LATER: Final = (408, 425, 429, 503)
@@ -43,7 +43,7 @@ class HttpGateway:
     """A provider that takes each message by one POST.
 
     Raises:
-        ChannelSettingsError: a setting cannot be used.
+        NoticeChannelSettingsError: a setting cannot be used.
     """
 
     url: str
@@ -74,17 +74,19 @@ class HttpGateway:
         for url in (self.url, self.status_url or self.url):
             require_url(url)
         if self.format not in _TYPES:
-            raise ChannelSettingsError("format is json or form.")
+            raise NoticeChannelSettingsError("format is json or form.")
         if not {"address", "text"} <= set(Template(self.body).get_identifiers()):
-            raise ChannelSettingsError("body names $address and $text.")
+            raise NoticeChannelSettingsError("body names $address and $text.")
         try:
             self._body(Parcel("r", "a", "", '"\n'))
         except (KeyError, ValueError):
-            raise ChannelSettingsError(
+            raise NoticeChannelSettingsError(
                 "body is of its format, and names $address, $text, $reference alone."
             ) from None
         if not 0 < self.timeout_s <= self.send_s_max <= 3600:
-            raise ChannelSettingsError("timeout_s is at least 1, and no more than send_s_max.")
+            raise NoticeChannelSettingsError(
+                "timeout_s is at least 1, and no more than send_s_max."
+            )
 
     @contextmanager
     def open(self) -> Iterator[Sender]:
@@ -120,15 +122,15 @@ class HttpGateway:
         """What the provider calls us with: its reference, what became of it.
 
         Raises:
-            ChannelSettingsError: the channel has no secret for it, or the signature is wrong.
+            NoticeChannelSettingsError: the channel has no secret for it, or the signature is wrong.
         """
         if not self.report_secret_file:
-            raise ChannelSettingsError("This channel takes no reports: report_secret_file.")
+            raise NoticeChannelSettingsError("This channel takes no reports: report_secret_file.")
         key = read_secret(Path(self.report_secret_file)).encode()
         if not hmac.compare_digest(
             hmac.digest(key, body, "sha256").hex().encode(), signature.lower().encode()
         ):
-            raise ChannelSettingsError("The report is not signed by the provider.")
+            raise NoticeChannelSettingsError("The report is not signed by the provider.")
         answer = Answer(200, body)
         reference, outcome = answer.at(self.report_reference_path), None
         if reference:
@@ -166,7 +168,7 @@ class HttpGateway:
     def _outcome(self, answer: Answer) -> Outcome:
         words = f"The provider answered {answer.status}."
         if answer.status in _SIGNED_OUT or 300 <= answer.status < 400:
-            raise ChannelDownError(f"{words} Look at the address and the secret.")
+            raise NoticeChannelDownError(f"{words} Look at the address and the secret.")
         if answer.status in _LATER:
             return Outcome(Fate.AGAIN, words)
         if 400 <= answer.status < 500:

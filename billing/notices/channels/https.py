@@ -17,7 +17,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from billing.notices.faults import ChannelDownError, ChannelSettingsError
+from billing.notices.faults import NoticeChannelDownError, NoticeChannelSettingsError
 
 _BYTES_MAX: Final = 1_000_000
 _HERE: Final = ("127.0.0.1", "::1", "localhost")
@@ -49,7 +49,7 @@ def require_url(url: str) -> None:
     """Refuse what is no address of a provider.
 
     Raises:
-        ChannelSettingsError: says what is wrong.
+        NoticeChannelSettingsError: says what is wrong.
     """
     try:
         parts = urlsplit(url)
@@ -58,9 +58,9 @@ def require_url(url: str) -> None:
         parts, port = urlsplit(""), None
     is_here = parts.hostname in _HERE
     if not (parts.scheme == "https" or (parts.scheme == "http" and is_here)) or port == 0:
-        raise ChannelSettingsError("A provider is asked by https://...")
+        raise NoticeChannelSettingsError("A provider is asked by https://...")
     if parts.username or parts.password:
-        raise ChannelSettingsError("Passwords stand in secret_file, not in an address.")
+        raise NoticeChannelSettingsError("Passwords stand in secret_file, not in an address.")
 
 
 def exchange(
@@ -76,7 +76,7 @@ def exchange(
     """Ask once.
 
     Raises:
-        ChannelDownError: no connection; nothing has left.
+        NoticeChannelDownError: no connection; nothing has left.
         NoAnswerError: it may have arrived.
     """
     parts = urlsplit(url)
@@ -92,7 +92,9 @@ def exchange(
         try:
             connection.connect()
         except (OSError, HTTPException) as fault:
-            raise ChannelDownError(f"The provider cannot be reached: {_why(fault)}.") from None
+            raise NoticeChannelDownError(
+                f"The provider cannot be reached: {_why(fault)}."
+            ) from None
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         with _no_longer_than(connection, most_s):
             try:

@@ -71,7 +71,7 @@ class Sender(Protocol):
     """An open way out."""
 
     def send(self, parcel: Parcel) -> Outcome:
-        """Send one; no exception but `ChannelDownError`, when nothing has left."""
+        """Send one; no exception but `NoticeChannelDownError`, when nothing has left."""
 
 
 class Adapter(Protocol):
@@ -84,14 +84,14 @@ class Adapter(Protocol):
         """A way out for some messages.
 
         Raises:
-            ChannelDownError: it cannot be used now.
+            NoticeChannelDownError: it cannot be used now.
         """
 
     def check(self) -> str:
         """Look whether it could send, without sending; gives what was found, for people.
 
         Raises:
-            ChannelDownError: it cannot be used now.
+            NoticeChannelDownError: it cannot be used now.
         """
 
 
@@ -102,5 +102,5 @@ class Asks(Protocol):
         """What the provider knows; None: nothing new.
 
         Raises:
-            ChannelDownError: it cannot be asked now.
+            NoticeChannelDownError: it cannot be asked now.
         """

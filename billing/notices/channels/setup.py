@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from billing.notices.channels.port import Adapter
-from billing.notices.faults import ChannelSettingsError
+from billing.notices.faults import NoticeChannelSettingsError
 
 _ADAPTERS: Final = {
     "smtp": ("billing.notices.channels.smtp:SmtpChannel", ("email",)),
@@ -30,12 +30,12 @@ def adapter_of(channel: str, name: str, settings: str | Mapping[str, Any]) -> Ad
         settings: its fields, as JSON or as values; texts are made numbers where those are wanted.
 
     Raises:
-        ChannelSettingsError: there is no such adapter, or a setting cannot be used.
+        NoticeChannelSettingsError: there is no such adapter, or a setting cannot be used.
     """
     where, channels = _ADAPTERS.get(name, ("", ()))
     if channel not in channels:
         fitting = [each for each, (_, fit) in _ADAPTERS.items() if channel in fit]
-        raise ChannelSettingsError(
+        raise NoticeChannelSettingsError(
             f"{channel} is sent by one of: {', '.join(fitting) or 'nothing'}; not by {name!r}."
         )
     given = json.loads(settings) if isinstance(settings, str) else dict(settings)
@@ -48,14 +48,14 @@ def _typed(made: Any, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     known = {each.name: each for each in fields(made)}
     wrong = sorted(set(given) - set(known))
     if wrong:
-        raise ChannelSettingsError(
+        raise NoticeChannelSettingsError(
             f"{name} has no settings {', '.join(wrong)}; it has {', '.join(known)}."
         )
     missing = [
         each.name for each in known.values() if each.default is MISSING and each.name not in given
     ]
     if missing:
-        raise ChannelSettingsError(f"{name} needs the settings {', '.join(missing)}.")
+        raise NoticeChannelSettingsError(f"{name} needs the settings {', '.join(missing)}.")
     return {each: _as_wanted(each, known[each].type, value) for each, value in given.items()}
 
 
@@ -64,7 +64,7 @@ def _as_wanted(name: str, wanted: Any, value: Any) -> Any:
         try:
             return int(value)
         except (TypeError, ValueError):
-            raise ChannelSettingsError(f"{name} is a whole number.") from None
+            raise NoticeChannelSettingsError(f"{name} is a whole number.") from None
     if not isinstance(value, str):
-        raise ChannelSettingsError(f"{name} is a text.")
+        raise NoticeChannelSettingsError(f"{name} is a text.")
     return value

@@ -25,7 +25,7 @@ from typing import Final, Literal
 
 from billing.notices.channels.port import Fate, Outcome, Parcel, Sender
 from billing.notices.channels.secret import read_secret
-from billing.notices.faults import ChannelDownError, ChannelSettingsError
+from billing.notices.faults import NoticeChannelDownError, NoticeChannelSettingsError
 
 _ADDRESS: Final = re.compile(r"[^\s<>()\[\],;:\\\"@\x00-\x1f]+@[^\s<>()\[\],;:\\\"@\x00-\x1f]+")
 _DOT: Final = re.compile(rb"(?m)^\.")
@@ -38,7 +38,7 @@ class SmtpChannel:
     """An SMTP server that takes our e-mails.
 
     Raises:
-        ChannelSettingsError: a setting cannot be used.
+        NoticeChannelSettingsError: a setting cannot be used.
     """
 
     host: str
@@ -65,21 +65,23 @@ class SmtpChannel:
     def __post_init__(self) -> None:
         addresses = (self.sender, self.bounces_to or self.sender, self.reply_to or self.sender)
         if not all(is_address(each) and each.isascii() for each in addresses):
-            raise ChannelSettingsError(
+            raise NoticeChannelSettingsError(
                 "sender, bounces_to, reply_to: addresses like a@example.org."
             )
         if not self.host or not 1 <= self.port <= 65535:
-            raise ChannelSettingsError("Name the server: host, port (587, 465 or 25).")
+            raise NoticeChannelSettingsError("Name the server: host, port (587, 465 or 25).")
         if self.tls not in ("starttls", "tls", "none"):
-            raise ChannelSettingsError("tls is one of starttls, tls, none.")
+            raise NoticeChannelSettingsError("tls is one of starttls, tls, none.")
         if self.user and self.tls == "none":
-            raise ChannelSettingsError("A password does not travel in the clear: use starttls.")
+            raise NoticeChannelSettingsError(
+                "A password does not travel in the clear: use starttls."
+            )
         if bool(self.user) != bool(self.secret_file):
-            raise ChannelSettingsError("user and secret_file go together.")
+            raise NoticeChannelSettingsError("user and secret_file go together.")
         if not (0 < self.timeout_s <= 600 and self.timeout_s <= self.send_s_max <= 3600):
-            raise ChannelSettingsError("timeout_s is 1 to 600, and no more than send_s_max.")
+            raise NoticeChannelSettingsError("timeout_s is 1 to 600, and no more than send_s_max.")
         if not self.sender_name.isprintable():
-            raise ChannelSettingsError("sender_name is one line.")
+            raise NoticeChannelSettingsError("sender_name is one line.")
 
     @property
     def domain(self) -> str:
@@ -135,15 +137,17 @@ class _Session:
             if channel.user:
                 _sign_in(self._smtp, channel)
         except smtplib.SMTPAuthenticationError as fault:
-            raise ChannelDownError(
+            raise NoticeChannelDownError(
                 f"The mail server refused our user: {_answer(fault.smtp_code, fault.smtp_error)}"
             ) from None
         except smtplib.SMTPResponseException as fault:
-            raise ChannelDownError(
+            raise NoticeChannelDownError(
                 f"The mail server refused us: {_answer(fault.smtp_code, fault.smtp_error)}"
             ) from None
         except (smtplib.SMTPException, OSError) as fault:
-            raise ChannelDownError(f"The mail server gave no answer: {_why(fault)}.") from None
+            raise NoticeChannelDownError(
+                f"The mail server gave no answer: {_why(fault)}."
+            ) from None
 
     def send(self, parcel: Parcel) -> Outcome:
         if not is_address(parcel.address):
@@ -253,7 +257,7 @@ def _sign_in(smtp: smtplib.SMTP, channel: SmtpChannel) -> None:
     try:
         smtp.login(channel.user, secret)
     except smtplib.SMTPServerDisconnected:
-        raise ChannelDownError(
+        raise NoticeChannelDownError(
             "The mail server refused our user: it closed the connection as we signed in."
         ) from None
 
@@ -292,7 +296,7 @@ def _ascii_domain(address: str) -> str:
 def _refused(code: int, answer: bytes, what: str, parcel: Parcel) -> Outcome:
     words = f"The server refused {what}: {_answer(code, answer, parcel.address)}"
     if what == "the sender" and code != _TOO_BIG:
-        raise ChannelDownError(words)
+        raise NoticeChannelDownError(words)
     return Outcome(Fate.AGAIN if 400 <= code < 500 else Fate.FAILED, words)
 
 

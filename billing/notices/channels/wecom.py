@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from billing.notices.channels.https import Answer, NoAnswerError, exchange, require_url
 from billing.notices.channels.port import Fate, Outcome, Parcel, Sender
 from billing.notices.channels.secret import read_secret
-from billing.notices.faults import ChannelDownError, ChannelSettingsError
+from billing.notices.faults import NoticeChannelDownError, NoticeChannelSettingsError
 
 _TOKEN_GONE: Final = ("40014", "42001", "41001")
 _LATER: Final = ("-1", "45009", "45033", "45022")
@@ -33,7 +33,7 @@ class WeComChannel:
     """An application of a company in WeChat Work.
 
     Raises:
-        ChannelSettingsError: a setting cannot be used.
+        NoticeChannelSettingsError: a setting cannot be used.
     """
 
     corp_id: str
@@ -48,9 +48,9 @@ class WeComChannel:
     def __post_init__(self) -> None:
         require_url(self.url)
         if not self.corp_id or not self.secret_file or self.agent_id <= 0:
-            raise ChannelSettingsError("Name corp_id, agent_id and secret_file.")
+            raise NoticeChannelSettingsError("Name corp_id, agent_id and secret_file.")
         if not 0 < 3 * self.timeout_s <= self.send_s_max <= 3600:
-            raise ChannelSettingsError("send_s_max has room for three times timeout_s.")
+            raise NoticeChannelSettingsError("send_s_max has room for three times timeout_s.")
 
     @contextmanager
     def open(self) -> Iterator[Sender]:
@@ -78,10 +78,10 @@ class _Session:
         try:
             answer = self._ask(f"/cgi-bin/gettoken?{query}", None)
         except NoAnswerError as fault:
-            raise ChannelDownError(f"WeChat Work gave no answer: {fault}.") from None
+            raise NoticeChannelDownError(f"WeChat Work gave no answer: {fault}.") from None
         self._token = answer.at("access_token")
         if answer.at("errcode") != "0" or not self._token:
-            raise ChannelDownError(
+            raise NoticeChannelDownError(
                 f"WeChat Work refused our application: {answer.at('errcode') or answer.status}."
             )
         lasts_s = answer.at("expires_in")
@@ -136,7 +136,7 @@ def _outcome(answer: Answer, parcel: Parcel) -> Outcome:
     if code in _NO_SUCH_USER or parcel.address.lower() in invalid:
         return Outcome(Fate.FAILED, f"WeChat Work knows no such user: {code}.")
     if code != "0":
-        raise ChannelDownError(f"WeChat Work refused our message: {code}.")
+        raise NoticeChannelDownError(f"WeChat Work refused our message: {code}.")
     return Outcome(Fate.SENT, "WeChat Work took it.", answer.at("msgid")[:200] or None)
 
 

@@ -14,8 +14,8 @@ from billing.faults import BadEntryError, RightMissingError
 from billing.notices.calling import CallDesk
 from billing.notices.desk import ChannelDesk, NoticeDesk
 from billing.notices.faults import (
-    ChannelSettingsError,
     MessageStateError,
+    NoticeChannelSettingsError,
     UnknownMessageError,
 )
 from billing.notices.outbox import queue_notice
@@ -155,9 +155,9 @@ def test_only_what_has_definitely_failed_is_sent_again(office: Office, clock: Cl
 
 def test_a_channel_is_set_up_watched_and_switched(office: Office, tmp_path: Path) -> None:
     desk = ChannelDesk(office.acting(CLERK))
-    with pytest.raises(ChannelSettingsError, match="not set up"):
+    with pytest.raises(NoticeChannelSettingsError, match="not set up"):
         desk.check("sms")
-    with pytest.raises(ChannelSettingsError, match="is sent by one of"):
+    with pytest.raises(NoticeChannelSettingsError, match="is sent by one of"):
         desk.set("email", "pigeon", {})
     desk.set("sms", "file", {"folder": str(tmp_path / "gone")})
     desk.set("sms", "file", {"folder": str(tmp_path)}, per_minute=5)

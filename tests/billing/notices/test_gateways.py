@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from billing.notices.channels.port import Fate, Outcome, Parcel
 from billing.notices.channels.setup import adapter_of
-from billing.notices.faults import ChannelDownError, ChannelSettingsError
+from billing.notices.faults import NoticeChannelDownError, NoticeChannelSettingsError
 from billing.notices.outbox import queue_notice
 from billing.notices.port import Event, Notice
 from billing.notices.proofs import take_report
@@ -133,7 +133,7 @@ def test_what_a_provider_answers_is_what_is_known(
 def test_a_wrong_address_or_secret_is_the_channels_fault(status: int) -> None:
     with (
         provider(lambda _path, _body: (status, {})) as (url, _),
-        pytest.raises(ChannelDownError, match=str(status)),
+        pytest.raises(NoticeChannelDownError, match=str(status)),
     ):
         send("sms", "http", {"url": url, "body": BODY})
 
@@ -150,7 +150,7 @@ def test_a_provider_that_is_silent_is_left_in_time() -> None:
 
 
 def test_a_provider_that_is_not_there_has_got_nothing() -> None:
-    with pytest.raises(ChannelDownError, match="cannot be reached"):
+    with pytest.raises(NoticeChannelDownError, match="cannot be reached"):
         send("sms", "http", {"url": "http://127.0.0.1:1/", "body": BODY})
 
 
@@ -166,7 +166,7 @@ def test_a_provider_that_is_not_there_has_got_nothing() -> None:
     ],
 )
 def test_settings_of_a_provider_that_cannot_be_used_are_refused(settings: dict[str, str]) -> None:
-    with pytest.raises(ChannelSettingsError):
+    with pytest.raises(NoticeChannelSettingsError):
         adapter_of("sms", "http", settings)
 
 
@@ -204,7 +204,7 @@ def test_req16_a_providers_signed_call_proves_delivery(office: Office, tmp_path:
         return body, hmac.digest(b"s3cret", body, "sha256").hex()
 
     body, signature = report("DELIVRD")
-    with pytest.raises(ChannelSettingsError, match="not signed"):
+    with pytest.raises(NoticeChannelSettingsError, match="not signed"):
         take_report(office, "sms", body + b" ", signature)
     assert take_report(office, "sms", *report("DELIVRD", "another's")) is False
     assert take_report(office, "sms", *report("ENROUTE")) is False
@@ -212,7 +212,7 @@ def test_req16_a_providers_signed_call_proves_delivery(office: Office, tmp_path:
     assert take_report(office, "sms", body, signature) is True
     assert take_report(office, "sms", body, signature) is True
     assert state_of(office) == "delivered"
-    with pytest.raises(ChannelSettingsError, match="not set up"):
+    with pytest.raises(NoticeChannelSettingsError, match="not set up"):
         take_report(office, "wechat", body, signature)
 
 
@@ -300,7 +300,7 @@ def test_an_expired_token_of_wechat_work_is_fetched_anew(tmp_path: Path) -> None
 def test_a_refused_application_of_wechat_work_is_the_channels_fault(tmp_path: Path) -> None:
     with (
         provider(lambda _path, _body: (200, {"errcode": 40001})) as (url, _),
-        pytest.raises(ChannelDownError, match="40001") as fault,
+        pytest.raises(NoticeChannelDownError, match="40001") as fault,
     ):
         send("wechat", "wecom", wecom(url, tmp_path), USER)
     assert "s3cret" not in str(fault.value)
@@ -320,5 +320,5 @@ def test_an_address_that_apprise_does_not_understand_is_said(tmp_path: Path) -> 
     pytest.importorskip("apprise")
     for text in ("nonsense $address", "json://127.0.0.1/"):
         channel = adapter_of("sms", "apprise", {"url_file": secret(tmp_path, text)})
-        with pytest.raises(ChannelDownError, match="address"):
+        with pytest.raises(NoticeChannelDownError, match="address"):
             channel.check()

@@ -11,7 +11,7 @@ import pytest
 
 from billing.notices.channels.port import Attachment, Fate, Outcome, Parcel
 from billing.notices.channels.setup import adapter_of
-from billing.notices.faults import ChannelDownError, ChannelSettingsError
+from billing.notices.faults import NoticeChannelDownError, NoticeChannelSettingsError
 from tests.billing.notices.servers import Script, real_server, scripted_server
 
 PARCEL = Parcel(
@@ -59,11 +59,11 @@ def test_a_wrong_password_is_said_and_not_shown(tmp_path: Path) -> None:
     with real_server(tmp_path) as (_, settings):
         secret = Path(settings["secret_file"])
         secret.write_text("wrong words")
-        with pytest.raises(ChannelDownError, match="refused our user") as fault:
+        with pytest.raises(NoticeChannelDownError, match="refused our user") as fault:
             send(settings)
         assert "wrong words" not in str(fault.value)
         secret.chmod(0o644)
-        with pytest.raises(ChannelDownError, match="chmod 600") as fault:
+        with pytest.raises(NoticeChannelDownError, match="chmod 600") as fault:
             send(settings)
     assert fault.value.code == "notice_channel_down"
 
@@ -71,7 +71,7 @@ def test_a_wrong_password_is_said_and_not_shown(tmp_path: Path) -> None:
 def test_a_server_that_is_not_trusted_gets_neither_password_nor_mail(tmp_path: Path) -> None:
     with real_server(tmp_path) as (inbox, settings):
         del settings["ca_file"]
-        with pytest.raises(ChannelDownError, match="certificate"):
+        with pytest.raises(NoticeChannelDownError, match="certificate"):
             send(settings)
     assert inbox.taken == []
 
@@ -110,7 +110,7 @@ def test_what_a_server_answers_is_what_is_known(script: Script, fate: Fate) -> N
 def test_a_refusal_of_the_sender_is_the_channels_fault_and_no_messages() -> None:
     with (
         scripted_server(Script(mail="550 who are you")) as settings,
-        pytest.raises(ChannelDownError, match="refused the sender"),
+        pytest.raises(NoticeChannelDownError, match="refused the sender"),
     ):
         send(settings)
 
@@ -146,7 +146,7 @@ def test_a_server_that_answers_letter_by_letter_is_cut_off_in_time() -> None:
 
 def test_nobody_listening_is_a_channel_that_is_down() -> None:
     settings = {"host": "127.0.0.1", "port": "1", "tls": "none", "sender": "a@example.org"}
-    with pytest.raises(ChannelDownError, match="no answer"):
+    with pytest.raises(NoticeChannelDownError, match="no answer"):
         send(settings)
 
 
@@ -173,6 +173,6 @@ def test_an_address_that_is_none_never_reaches_the_server(address: str) -> None:
     ],
 )
 def test_settings_that_cannot_be_used_are_refused(settings: dict[str, str]) -> None:
-    with pytest.raises(ChannelSettingsError) as fault:
+    with pytest.raises(NoticeChannelSettingsError) as fault:
         adapter_of("email", "smtp", settings)
     assert fault.value.code == "notice_channel_settings"
