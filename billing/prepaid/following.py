@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
+from billing.accounts.tables import supplies
 from billing.ledger.posting import balance, balances, lock
 from billing.notices.outbox import queue_notices
 from billing.office import Office
@@ -41,6 +42,7 @@ FAILED_ALARM: Final = "disconnect_failed"
 """A meter that was to be switched off was not: somebody has to look at it."""
 _AT_ONCE: Final = 200
 """Accounts in one sweep; the next one goes on."""
+_LEFT: Final = "The account has left the service point."
 _ENDED: Final = [state.value for state in ENDED]
 
 
@@ -59,6 +61,15 @@ def light_who_has_paid(office: Office) -> int:
     no watcher was.
     """
     return _each(office, list(_paid_ones(office)), _have_lit)
+
+
+def let_go_who_has_left(office: Office) -> int:
+    """Leave service points in peace that a cut account has left; gives of how many accounts.
+
+    An order to switch off that was not sent is taken back: it would meet whoever moves in.  What is
+    off is switched on when somebody else has the point.
+    """
+    return _each(office, _left(office), _let_go)
 
 
 def settle(connection: Connection, office: Office, cut: Cut) -> Cut:
@@ -228,6 +239,12 @@ def _have_lit(connection: Connection, office: Office, cut: Cut) -> Cut:
     return _cut(ask_reconnect(connection, office, cut.account_id, PAID), cut)
 
 
+def _let_go(connection: Connection, office: Office, cut: Cut) -> Cut:
+    if connection.scalar(_left_at(office.now()).where(supply_cuts.c.cut_id == cut.cut_id)) is None:
+        return cut
+    return _cut(ask_reconnect(connection, office, cut.account_id, _LEFT), cut)
+
+
 # Whom to look at
 
 
@@ -273,6 +290,35 @@ def _due(office: Office) -> list[int]:
     )
     with office.reading() as connection:
         return list(connection.scalars(query))
+
+
+def _left(office: Office) -> list[int]:
+    with office.reading() as connection:
+        query = _left_at(office.now()).distinct().limit(_AT_ONCE)
+        return list(connection.scalars(query))
+
+
+def _left_at(at: datetime) -> Select[Any]:
+    """Accounts with a cut of a service point that they have left, if it matters to anybody."""
+    left, others = supplies.alias("left_one"), supplies.alias("other")
+    there = select(others.c.supply_id).where(
+        others.c.point_id == left.c.point_id,
+        others.c.since <= at,
+        others.c.until.is_(None) | (others.c.until > at),
+    )
+    is_somebody_elses = there.where(others.c.account_id != left.c.account_id).exists()
+    goes_on = there.where(others.c.account_id == left.c.account_id).exists()
+    is_ordered = supply_cuts.c.state == CutState.ORDERED.value
+    is_dark = supply_cuts.c.state == CutState.DARK.value
+    return (
+        select(supply_cuts.c.account_id)
+        .join(supply_cut_orders, supply_cut_orders.c.cut_id == supply_cuts.c.cut_id)
+        .join(left, left.c.supply_id == supply_cut_orders.c.supply_id)
+        .where(
+            left.c.until <= at,
+            (is_ordered & ~goes_on) | (is_dark & is_somebody_elses),
+        )
+    )
 
 
 def _paid_ones(office: Office) -> Iterator[int]:

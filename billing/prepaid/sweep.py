@@ -5,7 +5,7 @@ from __future__ import annotations
 from billing.office import Office
 from billing.person import SERVICE
 from billing.prepaid.due import look_at_due
-from billing.prepaid.following import follow, light_who_has_paid
+from billing.prepaid.following import follow, let_go_who_has_left, light_who_has_paid
 from billing.prepaid.giving import give_approved
 from billing.prepaid.leniency import GoodPayer, nobody
 from billing.prepaid.outlook import daily_pass
@@ -21,5 +21,6 @@ def sweep(office: Office, good: GoodPayer = nobody) -> int:
     acting = office.acting(SERVICE)
     done = give_approved(acting) + daily_pass(acting)
     if office.station is not None:
-        done += follow(acting) + light_who_has_paid(acting) + look_at_due(acting, good)
+        done += follow(acting) + let_go_who_has_left(acting) + light_who_has_paid(acting)
+        done += look_at_due(acting, good)
     return done
