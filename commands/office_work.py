@@ -22,11 +22,11 @@ class OfficeSweep:
 
 def watchers() -> tuple[BalanceWatcher, ...]:
     """Who acts when balances move, in this order: an account that becomes active is watched."""
-    from billing.accounts.watcher import DepositWatcher
+    from billing.accounts.watcher import ClosedWatcher, DepositWatcher
     from billing.collecting.watcher import CollectionWatcher
     from billing.prepaid.watcher import PrepaidWatcher
 
-    return (DepositWatcher(), PrepaidWatcher(), CollectionWatcher())
+    return (DepositWatcher(), PrepaidWatcher(), CollectionWatcher(), ClosedWatcher())
 
 
 def office_sweeps() -> tuple[OfficeSweep, ...]:

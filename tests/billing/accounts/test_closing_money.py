@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from billing.accounts.closing import CloseRequest, ask, closing_of, proceed
 from billing.accounts.sweep import sweep
 from billing.accounts.values import ClosingState
+from billing.accounts.watcher import ClosedWatcher
 from billing.collecting.plans import PlanDesk, PlanState, call_instalments
 from billing.ledger.books import REVENUE
 from billing.ledger.entry import Entry, EntryKind, Purse
@@ -17,7 +20,9 @@ from billing.office import Office
 from billing.payments.door import take
 from billing.payments.faults import SecondPersonError
 from billing.payments.payment import Payment, Purpose
+from billing.payments.refund import Cause
 from billing.payments.refunds import RefundDesk
+from billing.payments.tables import payment_channels
 from billing.person import Person
 from tests.billing.made import make_account
 from tests.shop.conftest import Clock
@@ -141,3 +146,39 @@ def test_req08_who_closes_an_account_does_not_approve_its_refund(office: Office)
     with pytest.raises(SecondPersonError):
         RefundDesk(one).approve(refund_id)
     assert RefundDesk(office.acting(Person("bob"))).approve(refund_id).asked_by == "ann"
+
+
+def test_req03_what_is_put_right_after_the_end_is_given_back(office: Office) -> None:
+    office = replace(office, watchers=(ClosedWatcher(),))
+    account_id = _account(office)
+    refunds = RefundDesk(office.acting(Person("ann")))
+    asked = refunds.ask_correction(account_id, 30_00, cause=Cause.WRONG_READING, reason="misread")
+    again = refunds.ask_correction(account_id, -5_00, cause=Cause.WRONG_READING, reason="misread")
+    assert _close(office, account_id) is ClosingState.CLOSED
+    second = RefundDesk(office.acting(Person("bob")))
+    second.approve(asked.refund_id)
+    assert _held(office, account_id) == [0, 0, 0]
+    (refund,) = [each for each in second.list(account_id=account_id) if each.channel]
+    assert (refund.amount_minor, refund.channel) == (30_00, "counter")
+    second.approve(again.refund_id)
+    assert _held(office, account_id) == [-5_00, 0, 0]
+
+
+def test_req03_a_correction_after_the_end_does_not_fail_for_a_channel_that_is_shut(
+    office: Office,
+) -> None:
+    office = replace(office, watchers=(ClosedWatcher(),))
+    account_id = _account(office)
+    _pay(office, _account(office), 1_00, "of another")
+    with office.writing() as connection:
+        ask(connection, office, account_id, CloseRequest("moves away", refund_channel="bank"))
+    assert proceed(office, account_id).state is ClosingState.CLOSED
+    with office.writing() as connection:
+        connection.execute(
+            update(payment_channels)
+            .where(payment_channels.c.channel == "bank")
+            .values(state="closed")
+        )
+        entry = Entry(account_id, EntryKind.ADJUSTMENT, 7_00, REVENUE, "settlement 2", "energy")
+        post(connection, office, [entry])
+    assert _held(office, account_id) == [7_00, 0, 0]
