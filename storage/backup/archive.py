@@ -9,8 +9,9 @@ import hashlib
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -22,6 +23,8 @@ MANIFEST: Final = "manifest.json"
 PIECE_BYTES: Final = 1 << 20
 _MANIFEST_BYTES_MAX: Final = 10_000_000
 _PACKING_LEVEL: Final = 1
+_UNPACKING: Final = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError)
+"""How a file that is damaged fails."""
 Progress = Callable[[int, int | None], None]
 """Is told how much is done, of how much."""
 Counting = Callable[[str], AbstractContextManager[Progress]]
@@ -50,6 +53,19 @@ class Manifest:
     data_bytes: int = 0
     data_sha256: str = ""
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether all of it is of its kind: a file says whatever somebody has written."""
+        texts = (self.kind, self.schema, self.program, self.made_at, self.audit_head, self.member)
+        return (
+            all(type(each) is str for each in (*texts, self.data_sha256))
+            and type(self.data_bytes) is int
+            and all(
+                type(counted) is dict and all(type(each) is int for each in counted.values())
+                for counted in (self.rows, self.sums)
+            )
+        )
+
     def to_json(self) -> bytes:
         """As the file holds it."""
         document = {"form": FORM, **asdict(self)}
@@ -67,9 +83,9 @@ class Manifest:
             document: dict[str, Any] = json.loads(text)
             form = document.pop("form")
             manifest = cls(**document)
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise unread from None
-        if form != FORM:
+        if form != FORM or not manifest.is_sound:
             raise unread
         return manifest
 
@@ -83,9 +99,11 @@ def writing_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     """
     if path.exists():
         raise BackupFileError(f"There is a file {path} already: choose another name.")
-    partial = path.with_name(f"{path.name}.partial")
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        partial.unlink(missing_ok=True)
+        # what lies there may be another's, readable by all, or lead elsewhere
+        descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w+b") as file:
             with zipfile.ZipFile(file, "w", allowZip64=True) as archive:
                 yield archive
@@ -138,20 +156,21 @@ def reading_archive(path: Path) -> Iterator[tuple[zipfile.ZipFile, Manifest]]:
     Raises:
         BackupFileError: there is none, or it is no backup.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
+    with ExitStack() as opened:
+        try:
+            archive = opened.enter_context(zipfile.ZipFile(path))
             info = archive.getinfo(MANIFEST)
             if info.file_size > _MANIFEST_BYTES_MAX:
                 raise BackupFileError(f"{path} is no backup: its manifest is too large.")
             manifest = Manifest.from_json(archive.read(MANIFEST))
             archive.getinfo(manifest.member)
-            yield archive, manifest
-    except OSError as fault:
-        raise BackupFileError(f"{path} cannot be read: {fault.strerror or fault}.") from None
-    except (zipfile.BadZipFile, KeyError):
-        raise BackupFileError(
-            f"{path} is no backup, or a part of one: take another copy of it."
-        ) from None
+        except OSError as fault:
+            raise BackupFileError(f"{path} cannot be read: {fault.strerror or fault}.") from None
+        except (*_UNPACKING, KeyError):
+            raise BackupFileError(
+                f"{path} is no backup, or a part of one: take another copy of it."
+            ) from None
+        yield archive, manifest
 
 
 def pieces_of(archive: zipfile.ZipFile, manifest: Manifest, progress: Progress) -> Iterator[bytes]:
@@ -159,6 +178,7 @@ def pieces_of(archive: zipfile.ZipFile, manifest: Manifest, progress: Progress) 
 
     Raises:
         BackupBrokenError: it is not what was written.
+        BackupFileError: it cannot be read any more.
     """
     digest, done = hashlib.sha256(), 0
     try:
@@ -166,9 +186,15 @@ def pieces_of(archive: zipfile.ZipFile, manifest: Manifest, progress: Progress) 
             while piece := data.read(PIECE_BYTES):
                 digest.update(piece)
                 done += len(piece)
+                if done > manifest.data_bytes:
+                    break
                 progress(done, manifest.data_bytes)
                 yield piece
-    except (zipfile.BadZipFile, EOFError, ValueError) as fault:
+    except OSError as fault:
+        raise BackupFileError(
+            f"The backup cannot be read: {fault.strerror or fault}. Take another copy."
+        ) from None
+    except _UNPACKING as fault:
         raise BackupBrokenError(f"The backup is damaged: {fault}. Take another copy.") from None
     if (done, digest.hexdigest()) != (manifest.data_bytes, manifest.data_sha256):
         raise BackupBrokenError("The backup is damaged: its SHA-256 is another. Take another copy.")

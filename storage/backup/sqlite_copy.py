@@ -34,7 +34,7 @@ def copied(source: Path, beside: Path, counting: Counting) -> Iterator[Path]:
     Raises:
         BackupFileError: it cannot be read or written.
     """
-    copy = beside.with_name(f"{beside.name}.copy")
+    copy = beside.with_name(f"{beside.name}.{os.getpid()}.copy")
     try:
         with counting("Copying") as progress:
             _copy(source, copy, progress)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -20,7 +22,7 @@ from billing.ledger.tables import account_entries
 from billing.office import Office
 from storage import audit
 from storage.audit import head
-from storage.backup.archive import MANIFEST, Progress
+from storage.backup.archive import MANIFEST, PIECE_BYTES, Progress
 from storage.backup.checking import check_trail
 from storage.backup.faults import BackupBrokenError, BackupFileError, BackupToolError
 from storage.backup.making import back_up
@@ -161,6 +163,62 @@ def test_req30_a_damaged_backup_is_refused_and_nothing_is_brought_back(
         restore(file, target, _counting)
     finally:
         databases.discard(target)
+
+
+def test_req30_whatever_of_a_backup_is_damaged_is_told(
+    office: Office, database_url: str, sqlite_files: SqliteFiles, tmp_path: Path
+) -> None:
+    if not database_url.startswith("sqlite"):
+        pytest.skip("the file is read alike for both")
+    _fill(office, 2)
+    file, target = tmp_path / "shop.backup", sqlite_files.empty()
+    back_up(database_url, file, _counting)
+    whole = file.read_bytes()
+    with zipfile.ZipFile(file) as archive:
+        places = {each.filename: each.header_offset + 30 + 40 for each in archive.infolist()}
+        data, manifest = archive.read("database.sqlite"), json.loads(archive.read(MANIFEST))
+    for place in (places["database.sqlite"], places[MANIFEST]):
+        turned = bytes(each ^ 255 for each in whole[place : place + 200])
+        file.write_bytes(whole[:place] + turned + whole[place + 200 :])
+        with pytest.raises((BackupBrokenError, BackupFileError)):
+            restore(file, target, _counting)
+    forged = ({"rows": [1]}, {"sums": {"a": "b"}}, {"schema": 6}, {"member": 7}, {"data_bytes": ""})
+    for change in forged:
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("database.sqlite", data)
+            archive.writestr(MANIFEST, json.dumps({**manifest, **change}))
+        with pytest.raises(BackupFileError):
+            restore(file, target, _counting)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("database.sqlite", data + bytes(50_000_000))
+        archive.writestr(MANIFEST, json.dumps(manifest))
+    told: list[int] = []
+
+    @contextmanager
+    def counting(_what: str) -> Iterator[Progress]:
+        yield lambda done, _total: told.append(done)
+
+    with pytest.raises(BackupBrokenError):
+        restore(file, target, counting)
+    assert max(told) < len(data) + 2 * PIECE_BYTES  # what is too much is not written
+
+
+def test_req30_a_backup_is_its_owners_whatever_lay_there(
+    office: Office, database_url: str, tmp_path: Path
+) -> None:
+    _fill(office, 2)
+    file, victim = tmp_path / "shop.backup", tmp_path / "victim"
+    victim.write_text("precious")
+    left = tmp_path / "shop.backup.partial"
+    left.touch()
+    left.chmod(0o666)
+    for name in (f"shop.backup.{os.getpid()}.partial", f"shop.backup.{os.getpid()}.copy"):
+        (tmp_path / name).symlink_to(victim)
+    back_up(database_url, file, _counting)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert not file.is_symlink()
+    assert victim.read_text() == "precious"
+    assert list(tmp_path.glob("*.partial")) == [left]
 
 
 def test_a_manifest_that_does_not_fit_is_told(
