@@ -1,11 +1,14 @@
 # Every target works alone on a fresh machine with make and Python 3.11 or newer.
 #   make PYTHON=python3.12 test     another Python
 #   make ARGS='-k misty1' test      arguments for pytest, or for the demo or the benchmarks
+#   make WORKERS=8 test             so many tests at a time
 #   make UPGRADE=1 lock             the newest versions instead of the locked ones
 
 PYTHON ?= python3
 ARGS ?=
 
+# Tests wait for sockets and databases: four share two processors well.
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 4); echo $$((n > 4 ? n : 4)))
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --require-hashes
@@ -31,7 +34,7 @@ demo: .venv/installed-runtime ## money in, token out, light on: the whole loop i
 	@$(BIN)/meterhouse demo $(ARGS)
 
 test: .venv/installed-dev ## run all tests
-	$(BIN)/python -m pytest --numprocesses=auto $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) $(ARGS)
 
 check: check-format check-lint check-types check-imports check-errors check-dependencies ## format, lint, types, import contracts, docs/errors.md, dependencies
 
