@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
+
+AMOUNT_MAX: Final = 10**15
+"""Of one entry, in minor units: some thousands of them fit into a balance."""
 
 
 class Purse(StrEnum):

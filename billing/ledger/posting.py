@@ -9,8 +9,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, and_, func, insert, select
 
 from billing.accounts.tables import customer_accounts
-from billing.faults import UnknownAccountError
-from billing.ledger.entry import Entry, EntryKind, Posted, Purse
+from billing.faults import BadEntryError, UnknownAccountError
+from billing.ledger.entry import AMOUNT_MAX, Entry, EntryKind, Posted, Purse
 from billing.ledger.tables import account_entries
 from billing.office import Office
 from storage.copying import copy_rows
@@ -34,7 +34,12 @@ def post(connection: Connection, office: Office, entries: Sequence[Entry]) -> li
 
     Raises:
         UnknownAccountError: there is no such account.
+        BadEntryError: more than `AMOUNT_MAX` is nobody's money.
     """
+    if any(abs(entry.amount_minor) > AMOUNT_MAX for entry in entries):
+        raise BadEntryError(
+            f"The amount is too large: an entry has at most {AMOUNT_MAX} minor units."
+        )
     ids = sorted({entry.account_id for entry in entries})
     lock(connection, ids)
     ends = last_entries(connection, ids)

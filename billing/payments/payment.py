@@ -9,10 +9,10 @@ from enum import StrEnum
 from typing import Final
 
 from billing.faults import BadEntryError
+from billing.ledger.entry import AMOUNT_MAX
 from vending.shop.requests import canonical_json
 
 REFERENCE_LENGTH_MAX: Final = 140
-_AMOUNT_MAX: Final = 10**15
 _NUMBER_LENGTH_MAX: Final = 64
 _NOTE_LENGTH_MAX: Final = 2_000
 
@@ -70,7 +70,7 @@ class Payment:
         Raises:
             BadEntryError: says what is wrong.
         """
-        if type(self.amount_minor) is not int or not 0 < self.amount_minor <= _AMOUNT_MAX:
+        if type(self.amount_minor) is not int or not 0 < self.amount_minor <= AMOUNT_MAX:
             raise BadEntryError("A payment is a whole number of minor units above zero.")
         if not _is_line(self.reference, REFERENCE_LENGTH_MAX) or not self.reference.strip():
             raise BadEntryError(
