@@ -305,6 +305,7 @@ class RefundDesk:
 
         Raises:
             RightMissingError: needs ``approve``.
+            SecondPersonError: one's own: by which way it goes was approved, too.
             UnknownRefundError, RefundStateError, UnknownChannelError, BadEntryError: as they say.
         """
         self.office.require(Right.APPROVE)
@@ -312,6 +313,11 @@ class RefundDesk:
             refund = find_refund(connection, refund_id, lock=True)
             if not refund.waits or refund.kind is not RefundKind.PAYOUT:
                 raise RefundStateError(f"Refund {refund_id} waits for no payout.")
+            if refund.asked_by == self.office.person.name:
+                raise SecondPersonError(
+                    f"{refund.asked_by or 'You'} asked for refund {refund_id}: another person "
+                    "sends it another way."
+                )
             channel_for_money(connection, self.office, channel)
             set_refund(connection, refund_id, channel=channel)
             words = f"{refund.channel} to {channel}: {require_reason(reason)}"

@@ -156,6 +156,19 @@ def test_req03_what_is_left_on_a_closing_account_is_paid_out(
     assert _book(office, "tender.cash") == -100_00
 
 
+def test_req29_who_asked_for_a_refund_does_not_send_it_another_way(
+    anna: RefundDesk, boris: RefundDesk, account_id: int
+) -> None:
+    refund_id = _asked(boris, account_id).refund_id
+    chief = Person("chief", frozenset(Right))
+    RefundDesk(anna.office.acting(chief)).approve(refund_id)
+    with pytest.raises(SecondPersonError, match="boris"):
+        boris.reroute(refund_id, "counter", "cash is handier")
+    assert boris.refund(refund_id).channel == "bank"
+    rerouted = RefundDesk(anna.office.acting(chief)).reroute(refund_id, "counter", "no account")
+    assert rerouted.channel == "counter"
+
+
 def test_req08_a_correction_is_an_entry_that_two_people_stand_for(
     office: Office, anna: RefundDesk, boris: RefundDesk, account_id: int
 ) -> None:
