@@ -23,6 +23,7 @@ from billing.prepaid.cuts import open_cut
 from billing.prepaid.disconnecting import ask_disconnect
 from billing.prepaid.leniency import GoodPayer, grace_of, is_first_time, nobody
 from billing.prepaid.policy import PrepaidPolicy, load_policy
+from billing.prepaid.recovering import to_pay
 from billing.prepaid.standing import Level
 from billing.prepaid.states import Move, Watched, move_all, put_off, watched
 from billing.prepaid.tables import prepaid_states
@@ -53,8 +54,8 @@ class _Due:
     now: datetime
 
     @property
-    def pay_minor(self) -> int:
-        """What brings supply back, or keeps it."""
+    def short_minor(self) -> int:
+        """What is missing to have supply back, or to keep it."""
         return self.watched.reconnect_minor - self.balance_minor
 
     def stays(
@@ -183,7 +184,9 @@ def _announce(
     words = f"To be switched off on {told:%Y-%m-%d %H:%M}"
     words += f"; spared so long because {grace.why}." if grace.why else "."
     move_all(connection, now, [due.stays(words, opens, disconnect_at=opens)])
-    queue_notices(connection, office, [disconnect_notice(account_id, opens, due.pay_minor)])
+    pay_minor = to_pay(connection, {account_id: due.short_minor})[account_id]
+    notice = disconnect_notice(account_id, since, opens, pay_minor)
+    queue_notices(connection, office, [notice])
 
 
 def _ask(connection: Connection, office: Office, due: _Due) -> None:

@@ -26,6 +26,7 @@ from billing.prepaid.disconnecting import (
 )
 from billing.prepaid.lights import Light, lights
 from billing.prepaid.policy import load_policy
+from billing.prepaid.recovering import to_pay
 from billing.prepaid.standing import Level
 from billing.prepaid.states import Move, move_all, watched
 from billing.prepaid.tables import prepaid_states, supply_cut_orders, supply_cuts
@@ -122,7 +123,8 @@ def _tell_off(connection: Connection, office: Office, cut: Cut, found: Sequence[
     shown_at = max(each.ended_at for each in found if each.ended_at is not None)
     pay = None
     for each in watched(connection, [cut.account_id], office.now()):
-        pay = max(each.reconnect_minor - balance(connection, cut.account_id), 0)
+        short = each.reconnect_minor - balance(connection, cut.account_id)
+        pay = to_pay(connection, {cut.account_id: short})[cut.account_id]
     queue_notices(connection, office, [disconnected(cut.account_id, cut.cut_id, shown_at, pay)])
 
 

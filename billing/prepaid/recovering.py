@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, select, update
@@ -39,9 +39,7 @@ def recover(connection: Connection, office: Office, posted: Sequence[Posted]) ->
     paid = dict(left)
     entries: list[Entry] = []
     for given in _outstanding(connection, sorted(left)):
-        due = given.amount_minor - given.recovered_minor
-        share = paid[given.account_id] * given.share_bp // WHOLE_BP
-        taken = min(due, share, left[given.account_id])
+        taken = _share(given, paid[given.account_id], left[given.account_id])
         if taken <= 0:
             continue
         left[given.account_id] -= taken
@@ -50,6 +48,49 @@ def recover(connection: Connection, office: Office, posted: Sequence[Posted]) ->
     if entries:
         post(connection, office, entries)
     return {entry.account_id for entry in entries}
+
+
+def to_pay(connection: Connection, short: Mapping[int, int]) -> dict[int, int]:
+    """What accounts have to pay so that enough of it is left once the shares are taken.
+
+    Args:
+        connection: in any transaction.
+        short: by account, what is to be left; minor units.
+    """
+    owed: dict[int, list[Any]] = {account_id: [] for account_id in short}
+    for given in _outstanding(connection, sorted(short)):
+        owed[given.account_id].append(given)
+    return {account_id: _payment(short[account_id], owed[account_id]) for account_id in short}
+
+
+def _payment(short_minor: int, owed: Sequence[Any]) -> int:
+    """The least payment of which so much is left."""
+    least = enough = max(short_minor, 0)
+    enough += sum(_due(given) for given in owed)
+    while least < enough:
+        half = (least + enough) // 2
+        if _left_of(half, owed) >= short_minor:
+            enough = half
+        else:
+            least = half + 1
+    return enough
+
+
+def _left_of(paid_minor: int, owed: Sequence[Any]) -> int:
+    left = paid_minor
+    for given in owed:
+        left -= _share(given, paid_minor, left)
+    return left
+
+
+def _share(given: Any, paid_minor: int, left_minor: int) -> int:
+    """What one credit takes of a payment, of which so much is left."""
+    share = int(paid_minor * given.share_bp // WHOLE_BP)
+    return max(min(_due(given), share, left_minor), 0)
+
+
+def _due(given: Any) -> int:
+    return int(given.amount_minor - given.recovered_minor)
 
 
 def _outstanding(connection: Connection, account_ids: Sequence[int]) -> list[Any]:

@@ -10,7 +10,9 @@ NO_CREDIT = "no_credit"
 """The reason, as the texts of notices name it."""
 
 
-def low_balance(account_id: int, mark: str, balance_minor: int, warn_minor: int) -> Notice:
+def low_balance(
+    account_id: int, mark: str, balance_minor: int, warn_minor: int, pay_minor: int
+) -> Notice:
     """The balance has fallen below the warning limit.
 
     Args:
@@ -18,6 +20,7 @@ def low_balance(account_id: int, mark: str, balance_minor: int, warn_minor: int)
         mark: what tells this fall from the next one.
         balance_minor: what is left.
         warn_minor: the limit.
+        pay_minor: what brings the balance to it.
     """
     return Notice(
         Event.LOW_BALANCE,
@@ -26,17 +29,25 @@ def low_balance(account_id: int, mark: str, balance_minor: int, warn_minor: int)
         {
             "balance_minor": balance_minor,
             "warn_minor": warn_minor,
-            "pay_minor": max(warn_minor - balance_minor, 0),
+            "pay_minor": pay_minor,
         },
     )
 
 
-def disconnect_notice(account_id: int, at: datetime, pay_minor: int) -> Notice:
-    """A disconnect is coming, with its time and reason."""
+def disconnect_notice(account_id: int, since: datetime, at: datetime, pay_minor: int) -> Notice:
+    """A disconnect is coming, with its time and reason.
+
+    Args:
+        account_id: whose.
+        since: when the balance fell below the floor; the next fall is told of too, even if the
+            window is the same.
+        at: when.
+        pay_minor: what keeps the supply.
+    """
     return Notice(
         Event.DISCONNECT_NOTICE,
         account_id,
-        f"disconnect_notice {account_id} {at.isoformat()}",
+        f"disconnect_notice {account_id} {since.isoformat()} {at.isoformat()}",
         {"disconnect_at": at.isoformat(), "reason": NO_CREDIT, "pay_minor": pay_minor},
     )
 

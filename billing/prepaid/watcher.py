@@ -8,6 +8,7 @@ is looked at by the sweep (`due`).  Who has paid gets light from here, in the pa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -17,7 +18,7 @@ from billing.notices.port import Notice
 from billing.office import Office
 from billing.prepaid.cuts import CutState
 from billing.prepaid.disconnecting import ASKER, ask_reconnect
-from billing.prepaid.recovering import recover
+from billing.prepaid.recovering import recover, to_pay
 from billing.prepaid.standing import Level
 from billing.prepaid.states import Move, Watched, move_all, watched
 from billing.prepaid.telling import low_balance
@@ -60,21 +61,35 @@ def look(
     """
     at = office.now()
     moves: list[Move] = []
-    notices: list[Notice] = []
+    warned: dict[int, int] = {}
     for each in watched(connection, list(balances), at):
         balance = balances[each.account_id]
         move = _move(each, balance, office)
         if move is not None:
             moves.append(move)
             if each.level is Level.OK:
-                mark = (marks or {}).get(each.account_id, at.isoformat())
-                notices.append(low_balance(each.account_id, mark, balance, each.limits.warn_minor))
+                warned[each.account_id] = each.limits.warn_minor
         if is_to_be_lit(each, balance):
             _have_lit(connection, office, each.account_id)
     move_all(connection, at, moves)
-    if notices:
-        queue_notices(connection, office, notices)
+    if warned:
+        queue_notices(connection, office, _warnings(connection, warned, balances, marks or {}, at))
     return len(moves)
+
+
+def _warnings(
+    connection: Connection,
+    warned: Mapping[int, int],
+    balances: Mapping[int, int],
+    marks: Mapping[int, str],
+    at: datetime,
+) -> list[Notice]:
+    """The notices of accounts that have come below their warning limits."""
+    pay = to_pay(connection, {each: limit - balances[each] for each, limit in warned.items()})
+    return [
+        low_balance(each, marks.get(each, at.isoformat()), balances[each], limit, pay[each])
+        for each, limit in warned.items()
+    ]
 
 
 def _have_lit(connection: Connection, office: Office, account_id: int) -> None:
