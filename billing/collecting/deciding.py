@@ -41,8 +41,8 @@ class Standing:
     """Why no step is taken: the emergency's words."""
     protected: str | None
     """The keep-power order's words."""
-    cut_failed: bool = False
-    """Whether the disconnect that was asked came to nothing."""
+    cut_ended: bool = False
+    """Whether the disconnect that was asked came to nothing, or the light has come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """All steps are taken: only a payment moves it, or a disconnect that came to nothing."""
+    """All steps are taken: only a payment moves it, or the end of the disconnect."""
 
     until: date
 
@@ -122,7 +122,7 @@ def next_step(steps: Sequence[Step], standing: Standing, now: datetime) -> Step 
     else:  # the rules have changed: as many as were taken are behind us
         place = standing.steps_done
     if place >= len(steps):
-        cut = bool(steps) and standing.cut_failed and steps[-1].does is Does.DISCONNECT
+        cut = bool(steps) and standing.cut_ended and steps[-1].does is Does.DISCONNECT
         return steps[-2] if cut else None  # announced anew, then asked anew
     if steps[place].does is Does.DISCONNECT and not _is_announced(standing, now):
         place -= 1  # its notice again: the rules see to it that there is one

@@ -17,7 +17,7 @@ from billing.collecting.rules import CollectionRules
 from billing.collecting.score import facts_of, score_of
 from billing.collecting.tables import collection_cases
 from billing.office import Office
-from billing.prepaid.cuts import CutState
+from billing.prepaid.cuts import ENDED as CUT_ENDED
 from billing.prepaid.tables import supply_cuts
 
 _MONTH: Final = timedelta(days=30)
@@ -77,7 +77,7 @@ def standings_of(
     account_ids = [each.account_id for each in cases]
     cover = cover_of(connection, account_ids, at)
     facts = facts_of(connection, office, account_ids, at, rules)
-    failed = _cut_failed(connection, account_ids)
+    ended = _cut_ended(connection, account_ids)
     known = _collected_before(connection, account_ids, at - rules.first_time_months * _MONTH)
     found: dict[int, Standing] = {}
     for each in cases:
@@ -97,7 +97,7 @@ def standings_of(
             first_time=each.account_id not in known,
             suspended=cover.suspended.get(each.account_id),
             protected=cover.protected.get(each.account_id),
-            cut_failed=f"collection {each.case_id} {each.steps_done}" in failed,
+            cut_ended=f"collection {each.case_id} {each.steps_done}" in ended,
         )
     return found
 
@@ -116,14 +116,17 @@ def _collected_before(
     )
 
 
-def _cut_failed(connection: Connection, account_ids: Sequence[int]) -> set[str]:
-    """The keys of disconnects that came to nothing."""
+def _cut_ended(connection: Connection, account_ids: Sequence[int]) -> set[str]:
+    """The keys of disconnects that came to nothing, or after which the light has come back.
+
+    Their cases are open all the same: a plan was broken, or only a part was paid.
+    """
     there = supply_cuts.c
     return set(
         connection.scalars(
             select(there.once).where(
                 there.account_id.in_(account_ids),
-                there.state.in_([CutState.DROPPED.value, CutState.FAILED.value]),
+                there.state.in_([each.value for each in CUT_ENDED]),
             )
         )
     )

@@ -227,7 +227,7 @@ standings = st.builds(
     first_time=st.booleans(),
     suspended=st.none() | st.just("Emergency: flood"),
     protected=st.none() | st.just("A keep-power order protects it."),
-    cut_failed=st.booleans(),
+    cut_ended=st.booleans(),
 )
 
 
