@@ -43,6 +43,10 @@ from storage.engine import attempt
 AT_ONCE: Final = 100
 """Cases in one transaction."""
 ASKER: Final = "collecting"
+NO_WINDOW: Final = (
+    "There is no disconnect window in the next weeks: no disconnect is announced. "
+    "`meterhouse window show` shows them."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +206,19 @@ def _hold(
     change(connection, case.case_id, next_at=at, held_because=because)
 
 
+def _hold_for_a_day(
+    connection: Connection,
+    office: Office,
+    rules: CollectionRules,
+    case: Case,
+    debt: Debt,
+    because: str,
+) -> Hold:
+    held = Hold(because, office.today() + timedelta(days=1))
+    _hold(connection, office, rules, case, debt, held.because, held.until)
+    return held
+
+
 def _take(
     connection: Connection,
     office: Office,
@@ -214,21 +231,22 @@ def _take(
     at = office.now()
     debt = overdue.debt(office, at)
     number = case.steps_done + 1
-    once = f"collection {case.case_id} {number}"
+    once = step_once(case.case_id, number)
     values: dict[str, object] = {}
     words = ""
     if step.does is Does.DISCONNECT:
         refused = _disconnect(connection, office, case, debt, once)
         if refused is not None:
-            held = Hold(refused, at.astimezone(office.zone).date() + timedelta(days=1))
-            _hold(connection, office, rules, case, debt, held.because, held.until)
-            return held
+            return _hold_for_a_day(connection, office, rules, case, debt, refused)
         values["disconnect_asked_at"] = at
         words = "The head-end was asked for a disconnect."
     else:
         if step.does is Does.DISCONNECT_NOTICE:
-            values["announced_at"] = _announce(connection, office, step, at)
-            words = f"Announced for {values['announced_at']:%Y-%m-%d %H:%M} UTC."
+            announced_at = _announce(connection, office, step, at)
+            if announced_at is None:
+                return _hold_for_a_day(connection, office, rules, case, debt, NO_WINDOW)
+            values["announced_at"] = announced_at
+            words = f"Announced for {announced_at:%Y-%m-%d %H:%M} UTC."
         about = _about(office, overdue, debt, values.get("announced_at"))
         told.append(Notice(Event(step.does.value), case.account_id, once, about))
     log(connection, office, case.case_id, ActKind.STEP, words, debt, step=step.code, step_no=number)
@@ -259,14 +277,15 @@ def _disconnect(
     return None if asked.cut is not None else asked.words
 
 
-def _announce(connection: Connection, office: Office, step: Step, at: datetime) -> datetime:
-    """The time that a disconnect notice names: within the hours in which supply may be cut."""
+def _announce(connection: Connection, office: Office, step: Step, at: datetime) -> datetime | None:
+    """The time that a disconnect notice names: within the hours in which supply may be cut.
+
+    None: there are none in the next weeks.
+    """
     day = at.astimezone(office.zone).date() + timedelta(days=step.ahead_days)
     wanted = office.day_start(day) + timedelta(hours=step.ahead_hour)
     calendar = load_calendar(connection, office.zone)
-    if calendar.is_open(wanted):
-        return wanted
-    return calendar.next_opening(wanted) or wanted
+    return calendar.next_opening(wanted)
 
 
 def _about(
