@@ -23,6 +23,7 @@ from billing.payments.bank_file import payment_of_line
 from billing.payments.channels import Channel, channel_for_money, find_channel
 from billing.payments.door import take
 from billing.payments.faults import (
+    PaymentConflictError,
     ReconciliationStateError,
     StatementError,
     UnknownReconciliationError,
@@ -126,7 +127,8 @@ class ReconciliationDesk:
         Raises:
             RightMissingError: needs ``serve``.
             UnknownReconciliationError, ReconciliationStateError, BadEntryError: as they say.
-            PaymentConflictError: it has come in meanwhile, otherwise: settle this one.
+            PaymentConflictError: it has come in meanwhile, otherwise, or it is the second booking
+                of one reference: settle this one.
         """
         self.office.require(Right.SERVE)
         reason = require_reason(words)
@@ -143,12 +145,9 @@ class ReconciliationDesk:
                 paid_at=self.office.day_start(found.day),
                 where=f"reconciliation {reconciliation_id}",
             )
-            known = connection.execute(
-                select(payments.c.payment_id, payments.c.amount_minor).where(
-                    payments.c.channel == channel, payments.c.reference == found.reference
-                )
-            ).one_or_none()
+            known = _payments_of(connection, channel, [found.reference]).get(found.reference)
             if known is not None and known.amount_minor == found.theirs_minor:
+                _require_free(connection, reconciliation_id, known)
                 payment_id = int(known.payment_id)  # the provider has told us of it at last
             else:
                 payment_id = take(connection, self.office, payment).payment_id
@@ -430,6 +429,33 @@ def _payments_of(
         )
         found.update((row.reference, row) for row in rows)
     return found
+
+
+def _require_free(connection: Connection, reconciliation_id: int, known: Any) -> None:
+    """Refuse a payment that stands for another booking of the statement, or for no money."""
+    made_at, others = connection.execute(
+        select(
+            reconciliations.c.made_at,
+            select(func.count())
+            .where(
+                reconciled_differences.c.reconciliation_id == reconciliation_id,
+                reconciled_differences.c.payment_id == known.payment_id,
+            )
+            .scalar_subquery(),
+        ).where(reconciliations.c.reconciliation_id == reconciliation_id)
+    ).one()
+    if known.taken_at <= made_at or others:
+        raise PaymentConflictError(
+            f"The statement has the reference {known.reference} twice, and one payment "
+            f"({known.payment_id}) has it here. Ask the provider what the second booking is: its "
+            "money is on no account. Put the account right (`meterhouse refund correct`), then "
+            "settle this."
+        )
+    if known.state == PaymentState.UNDONE.value:
+        raise PaymentConflictError(
+            f"Payment {known.payment_id} was undone, and the statement has its money. Put the "
+            "account right (`meterhouse refund correct`), then settle this."
+        )
 
 
 def _by_file(connection: Connection, channel: str, sha256: bytes) -> int | None:

@@ -20,6 +20,7 @@ from billing.payments.door import take
 from billing.payments.faults import (
     ChannelClosedError,
     ChannelSettingsError,
+    PaymentConflictError,
     ReconciliationStateError,
     StatementError,
     UnknownReconciliationError,
@@ -282,3 +283,45 @@ def test_channels_are_added_and_hold_no_secrets(office: Office) -> None:
 def test_the_number_in_a_text_is_one_or_none(text: str, named: bool) -> None:
     one, two = account_number(7), account_number(8)
     assert number_in(text.format(one, two)) == (one if named else "")
+
+
+def test_req05_a_booking_that_is_there_twice_is_not_taken_as_the_payment_that_we_have(
+    office: Office, accounts: list[int]
+) -> None:
+    """A provider's second booking under one reference is money of somebody's."""
+    _with_statements(office, "alipay")
+    number = account_number(accounts[0])
+    with office.writing() as connection:
+        take(connection, office, Payment("alipay", "W1", 50_00, accounts[0]))
+    desk = ReconciliationDesk(office.acting(ANNA))
+    lines = [f"2026-11-20,{number},50.00,W1"] * 2 + [f"2026-11-20,{number},9.00,W2"] * 2
+    found = desk.reconcile("alipay", _csv(*lines))
+    _, differences = desk.show(found.reconciliation_id)
+    assert [(each.kind, each.reference) for each in differences] == [
+        ("missing_here", "W1"),
+        ("missing_here", "W2"),
+        ("missing_here", "W2"),
+    ]
+    with pytest.raises(PaymentConflictError, match="W1 twice"):
+        desk.take(found.reconciliation_id, 1, "the wallet has it")
+    desk.take(found.reconciliation_id, 2, "the wallet has it")
+    with pytest.raises(PaymentConflictError, match="W2 twice"):
+        desk.take(found.reconciliation_id, 3, "the wallet has it")
+    with office.reading() as connection:
+        assert balance(connection, accounts[0]) == 59_00
+
+
+def test_req05_a_payment_that_bounced_meanwhile_is_not_taken_as_there(
+    office: Office, accounts: list[int], clock: Clock
+) -> None:
+    _with_statements(office, "alipay")
+    number = account_number(accounts[0])
+    desk = ReconciliationDesk(office.acting(ANNA))
+    found = desk.reconcile("alipay", _csv(f"2026-11-20,{number},50.00,W1"))
+    clock.advance(minutes=1)
+    with office.writing() as connection:
+        payment = take(connection, office, Payment("alipay", "W1", 50_00, accounts[0]))
+    PaymentDesk(office.acting(ANNA)).ask_undo(payment.payment_id, "no money", bounced=True)
+    PaymentDesk(office.acting(BORIS)).decide_undo(payment.payment_id, approve=True)
+    with pytest.raises(PaymentConflictError, match="undone"):
+        desk.take(found.reconciliation_id, 1, "the wallet has it")
