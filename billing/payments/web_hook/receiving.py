@@ -123,6 +123,10 @@ class Receiver:
 
     Failures are kept for the channels' health, one a minute for each kind: strangers can make
     many of them.
+
+    Raises:
+        ChannelSettingsError: two channels have one key: what is signed does not name the channel,
+            so that a message for one could be brought to the other, and would be taken again.
     """
 
     office: Office
@@ -131,6 +135,16 @@ class Receiver:
     refused: int = 0
     _kept: dict[tuple[str, str], datetime] = field(default_factory=dict)
     _counting: Lock = field(default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        first: dict[bytes, str] = {}
+        for name, hook in sorted(self.hooks.items()):
+            other = first.setdefault(hook.key.identity, name)
+            if other != name:
+                raise ChannelSettingsError(
+                    f"{other} and {name} have one key: a message for one of them could be taken "
+                    "by the other, too. Have the provider give each its own."
+                )
 
     def receive(self, channel: str, headers: dict[str, str], body: bytes) -> Answer:
         """Answer one message; a payment is committed when it is answered with success.

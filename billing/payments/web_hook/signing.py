@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import hmac
 import stat
 from dataclasses import dataclass
@@ -26,7 +27,11 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_public_key,
+)
 from cryptography.x509 import load_pem_x509_certificate
 
 from billing.payments.faults import ChannelKeyError, HookSignatureError
@@ -68,6 +73,10 @@ class Key(Protocol):
     def signs(self, signed: Signed) -> bool:
         """Whether the signature is right."""
 
+    @property
+    def identity(self) -> bytes:
+        """Equal for equal keys; not for people to see."""
+
 
 class SharedSecret:
     """HMAC-SHA256.
@@ -92,6 +101,11 @@ class SharedSecret:
         """Compared in constant time."""
         wanted = hmac.digest(self._secret, signed.text, "sha256")
         return hmac.compare_digest(wanted, _decoded(signed.signature))
+
+    @property
+    def identity(self) -> bytes:
+        """Equal for equal secrets."""
+        return hashlib.sha256(self._secret).digest()
 
     def sign(self, timestamp: str, nonce: str, body: bytes) -> str:
         """As the provider signs; for tests of a channel."""
@@ -125,6 +139,12 @@ class ProviderKey:
         except InvalidSignature:
             return False
         return True
+
+    @property
+    def identity(self) -> bytes:
+        """Equal for equal keys."""
+        public = self._key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return hashlib.sha256(public).digest()
 
     def __repr__(self) -> str:
         return f"ProviderKey({self._key.key_size} bits)"

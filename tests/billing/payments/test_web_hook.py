@@ -35,7 +35,7 @@ from billing.payments.health import health_of_all
 from billing.payments.tables import channel_events, payments
 from billing.payments.web_hook.listener import BODY_BYTES_MAX, Listener
 from billing.payments.web_hook.message import Words, payment_of
-from billing.payments.web_hook.receiving import Answer, Hook
+from billing.payments.web_hook.receiving import Answer, Hook, Receiver
 from billing.payments.web_hook.signing import (
     Scheme,
     SharedSecret,
@@ -102,6 +102,27 @@ def test_req05_eight_posts_of_one_message_post_once(
         answers = list(pool.map(lambda _: post(port, "alipay", body, headers), range(8)))
     assert {(each.status, each.body) for each in answers} == {(200, "success")}
     assert (receiver.taken, _balance(office, account_id)) == (1, 30_00)
+
+
+def test_req05_a_message_for_one_channel_is_none_for_another(
+    office: Office, tmp_path: Path
+) -> None:
+    """What is signed does not name the channel; so no two of them have one key."""
+    alipay, web = (hmac_hook(tmp_path, name) for name in ("alipay", "web"))
+    with pytest.raises(ChannelSettingsError, match="alipay and web"):
+        Receiver(office, {"alipay": alipay, "web": web})
+    number = rsa.generate_private_key(65537, 2048).public_key()
+    (tmp_path / "a.pem").write_bytes(
+        number.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
+    settings = {"scheme": "rsa-sha256", "key_file": str(tmp_path / "a.pem")}
+    two = [
+        Hook.of(Channel(name, name, Adapter.WEB_HOOK, settings=settings))
+        for name in ("alipay", "wechat")
+    ]
+    with pytest.raises(ChannelSettingsError, match="alipay and wechat"):
+        Receiver(office, {each.channel: each for each in two})
+    Receiver(office, {"alipay": two[0], "web": web})
 
 
 def test_req05_the_providers_public_key_will_do(
