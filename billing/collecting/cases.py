@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Select, func, insert, select, update
 from billing.accounts.tables import customer_accounts
 from billing.collecting.faults import UnknownCaseError
 from billing.collecting.tables import collection_acts, collection_cases
+from billing.notices.fates import withdraw_notices
 from billing.office import Office
 
 
@@ -191,6 +192,11 @@ def open_case(
     return case_id
 
 
+def step_once(case_id: int, number: int) -> str:
+    """What names a step of a case: its notice, its disconnect."""
+    return f"collection {case_id} {number}"
+
+
 def close_case(
     connection: Connection,
     office: Office,
@@ -201,7 +207,9 @@ def close_case(
     paid_minor: int = 0,
     debt: Debt = NO_DEBT,
 ) -> None:
-    """End a case: nothing more is done in it."""
+    """End a case: nothing more is done in it, and word of it that has not left does not leave."""
+    onces = [step_once(case.case_id, number) for number in range(1, case.steps_done + 1)]
+    withdraw_notices(connection, office, onces, words)
     log(connection, office, case.case_id, ActKind.CLOSED, words, debt, paid_minor=paid_minor)
     change(
         connection,

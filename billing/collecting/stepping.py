@@ -24,6 +24,7 @@ from billing.collecting.cases import (
     close_case,
     log,
     running_cases,
+    step_once,
 )
 from billing.collecting.deciding import Close, Decision, Hold, Rest, Take, Wait, decide
 from billing.collecting.rule_store import rules_in_force

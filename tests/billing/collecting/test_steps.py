@@ -15,6 +15,7 @@ from billing.collecting.tables import collection_acts, collection_cases
 from billing.faults import OfficeRefusedError
 from billing.ledger.entry import Entry, EntryKind
 from billing.ledger.posting import post
+from billing.notices.tables import notice_messages
 from billing.office import Office
 from billing.prepaid.cuts import CutState, cuts_of
 from headend.orders.tables import emergency_stops, keep_powers, orders
@@ -31,6 +32,7 @@ from tests.billing.collecting.debtors import (
     told,
     watched,
 )
+from tests.billing.notices.made import make_contact, set_up
 from tests.shop.conftest import Clock
 
 LADDER = [
@@ -142,6 +144,27 @@ def test_req21_a_payment_stops_everything_in_its_own_transaction(
     assert cut.state is CutState.DROPPED  # nothing was sent yet
     run_days(office, clock, 5)
     assert len(cases_of(office, account_id)) == 1
+
+
+def test_req21_a_reminder_that_has_not_left_does_not_leave_after_the_payment(
+    debtor_office: Office, clock: Clock
+) -> None:
+    office = debtor_office
+    with office.writing() as connection:
+        set_up(connection, office, "email", "file", {})
+    account_id = make_customer(office)
+    with office.writing() as connection:
+        make_contact(connection, office, account_id)
+    owe(office, account_id, 100_00)
+    run_days(office, clock, 3)
+
+    def waiting() -> list[str]:
+        with office.reading() as connection:
+            return list(connection.scalars(select(notice_messages.c.state)))
+
+    assert set(waiting()) == {"queued"}
+    pay(office, account_id, 100_00)
+    assert set(waiting()) == {"failed"}
 
 
 def test_req21_a_part_payment_leaves_some_days_in_peace(
