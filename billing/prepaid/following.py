@@ -37,6 +37,7 @@ from headend.orders.moves import events_of
 from headend.orders.tables import orders
 from headend.orders.values import ENDED, OrderState
 from headend.person import SERVICE
+from headend.registry.tables import installations
 from headend.watching.alarms import Severity, close_if_open, raise_alarm
 
 FAILED_ALARM: Final = "disconnect_failed"
@@ -44,6 +45,7 @@ FAILED_ALARM: Final = "disconnect_failed"
 _AT_ONCE: Final = 200
 """Accounts in one sweep; the next one goes on."""
 _LEFT: Final = "The account has left the service point."
+_EXCHANGED: Final = "The meter was exchanged: the new one was not switched off."
 _ENDED: Final = [state.value for state in ENDED]
 
 
@@ -71,6 +73,15 @@ def let_go_who_has_left(office: Office) -> int:
     off is switched on when somebody else has the point.
     """
     return _each(office, _left(office), _let_go)
+
+
+def begin_anew_after_exchange(office: Office) -> int:
+    """End cuts of meters that were exchanged since; gives of how many accounts.
+
+    The new meter was never switched off: it is switched on, wherever its contact was left, and
+    whoever still owes is told of a disconnect anew.
+    """
+    return _each(office, _exchanged(office), _begin_anew)
 
 
 def settle(connection: Connection, office: Office, cut: Cut) -> Cut:
@@ -247,6 +258,13 @@ def _let_go(connection: Connection, office: Office, cut: Cut) -> Cut:
     return _cut(ask_reconnect(connection, office, cut.account_id, _LEFT), cut)
 
 
+def _begin_anew(connection: Connection, office: Office, cut: Cut) -> Cut:
+    query = _exchanged_since().where(supply_cuts.c.cut_id == cut.cut_id)
+    if connection.scalar(query.limit(1)) is None:
+        return cut
+    return _cut(ask_reconnect(connection, office, cut.account_id, _EXCHANGED), cut)
+
+
 # Whom to look at
 
 
@@ -319,6 +337,28 @@ def _left_at(at: datetime) -> Select[Any]:
         .where(
             left.c.until <= at,
             (is_ordered & ~goes_on) | (is_dark & is_somebody_elses),
+        )
+    )
+
+
+def _exchanged(office: Office) -> list[int]:
+    with office.reading() as connection:
+        return list(connection.scalars(_exchanged_since().distinct().limit(_AT_ONCE)))
+
+
+def _exchanged_since() -> Select[Any]:
+    """Accounts that are cut by a meter which does not hang at its point any more."""
+    return (
+        select(supply_cuts.c.account_id)
+        .join(supply_cut_orders, supply_cut_orders.c.cut_id == supply_cuts.c.cut_id)
+        .join(supplies, supplies.c.supply_id == supply_cut_orders.c.supply_id)
+        .join(installations, installations.c.point_id == supplies.c.point_id)
+        .where(
+            supply_cuts.c.state == CutState.DARK.value,
+            supply_cut_orders.c.outcome == OrderState.DONE.value,
+            supplies.c.until.is_(None),
+            installations.c.until.is_(None),
+            installations.c.device_id != supply_cut_orders.c.device_id,
         )
     )
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 from billing.office import Office
 from billing.person import SERVICE
 from billing.prepaid.due import look_at_due
-from billing.prepaid.following import follow, let_go_who_has_left, light_who_has_paid
+from billing.prepaid.following import (
+    begin_anew_after_exchange,
+    follow,
+    let_go_who_has_left,
+    light_who_has_paid,
+)
 from billing.prepaid.giving import give_approved
 from billing.prepaid.leniency import GoodPayer, nobody
 from billing.prepaid.outlook import daily_pass
@@ -22,5 +27,5 @@ def sweep(office: Office, good: GoodPayer = nobody) -> int:
     done = give_approved(acting) + daily_pass(acting)
     if office.station is not None:
         done += follow(acting) + let_go_who_has_left(acting) + light_who_has_paid(acting)
-        done += look_at_due(acting, good)
+        done += begin_anew_after_exchange(acting) + look_at_due(acting, good)
     return done
