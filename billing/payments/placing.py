@@ -8,6 +8,7 @@ assigned                more                           ``billing.suspense`` less
 sent back               –                              suspense to ``billing.refunds``
 bounced                 less                           the channel's money less
 bounced, in suspense    –                              suspense to channel
+bounced, card           less                           what cards have brought less
 another's               less; the other's more         (through the channel's money)
 another's, not known    less                           ``billing.suspense`` more
 ======================  =============================  ================================
@@ -43,6 +44,7 @@ from billing.payments.tables import payments
 from billing.payments.telling import tell_received
 from storage import ledger
 from storage.ledger import Transfer
+from vending.cash.office_moves import tender_of
 
 
 def assign(connection: Connection, office: Office, payment: PaymentRow, number: str) -> None:
@@ -89,7 +91,7 @@ def take_away(
 ) -> Act:
     """Reverse a payment; it goes nowhere, to another account, or into suspense."""
     if payment.account_id is None:
-        _move(connection, office, payment, SUSPENSE, received(payment.channel), "bounced")
+        _move(connection, office, payment, SUSPENSE, _lies_in(connection, payment), "bounced")
         _set(connection, payment, PaymentState.UNDONE, None, 0)
         return Act.UNDONE
     ids = {payment.account_id, *([to_account] if to_account is not None else [])}
@@ -99,7 +101,9 @@ def take_away(
             "The account that it belongs to is closed: name none, then send "
             "the money back from suspense."
         )
-    counter = received(payment.channel) if bounced or to_account is not None else SUSPENSE
+    counter = SUSPENSE if to_account is None else received(payment.channel)
+    if bounced:
+        counter = _lies_in(connection, payment)
     entries = _reversal(connection, payment, counter)
     if bounced:
         _set(connection, payment, PaymentState.UNDONE, payment.account_id, 0)
@@ -115,6 +119,12 @@ def take_away(
     post(connection, office, [*entries, *credit_entries(credit, channel)])
     _tell(connection, office, payment, to_account)
     return Act.MOVED
+
+
+def _lies_in(connection: Connection, payment: PaymentRow) -> str:
+    """Where a payment's money is: with its channel, or with what the counter has passed on."""
+    tender = tender_of(connection, payment.source)
+    return received(payment.channel) if tender is None else tender.account
 
 
 def _credit(connection: Connection, office: Office, payment: PaymentRow, account_id: int) -> Credit:

@@ -112,3 +112,18 @@ def test_what_an_other_channel_took_the_counter_does_not_take_again(
     with office.writing() as connection:
         take(connection, office, payment)
     assert not Counter(office).take(replace(payment, where="elsewhere")).is_new
+
+
+@pytest.mark.parametrize("number", [True, False])
+def test_req05_a_card_that_bounces_goes_out_of_what_cards_have_brought(
+    office: Office, account_id: int, number: bool
+) -> None:
+    whose = account_id if number else None
+    payment = Payment("counter", "c1", 50_00, whose)
+    before = _book(office, Tender.CARD.account)
+    taken = Counter(office.acting(ANNA)).take(payment, tender=Tender.CARD)
+    assert _book(office, Tender.CARD.account) == before + 50_00
+    PaymentDesk(office.acting(ANNA)).ask_undo(taken.payment_id, "charged back", bounced=True)
+    PaymentDesk(office.acting(BORIS)).decide_undo(taken.payment_id, approve=True)
+    assert _book(office, "billing.received.counter") == 0
+    assert _book(office, Tender.CARD.account) == before
