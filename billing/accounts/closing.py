@@ -38,6 +38,7 @@ from billing.accounts.supplying import end_supply, follow_on
 from billing.accounts.tables import closings, customer_accounts, supplies
 from billing.accounts.values import Closing, ClosingState
 from billing.collecting.plans import end_with_account
+from billing.faults import BillingError
 from billing.ledger.books import BETWEEN
 from billing.ledger.entry import Entry, EntryKind, Purse
 from billing.ledger.posting import balance, post
@@ -188,6 +189,7 @@ def proceed(office: Office, account_id: int, settle: FinalSettlement | None = No
 
     Raises:
         ClosingStateError: nobody asked to close it.
+        UnknownChannelError, ChannelClosedError: nothing can be refunded by the agreed channel.
     """
     with office.writing() as connection:
         lock_account(connection, account_id)
@@ -198,10 +200,15 @@ def proceed(office: Office, account_id: int, settle: FinalSettlement | None = No
     if found.state is ClosingState.SETTLING and waiting:
         words = dict(settle(office, waiting)) if settle is not None else {}
         _tell(office, found, words)
-    with office.writing() as connection:
-        lock_account(connection, account_id)
-        _go_on(connection, office, _locked(connection, account_id))
-        return closing_of(connection, account_id)
+    try:
+        with office.writing() as connection:
+            lock_account(connection, account_id)
+            _go_on(connection, office, _locked(connection, account_id))
+            return closing_of(connection, account_id)
+    except BillingError as fault:
+        if not fault.is_system:  # a person is to see it in the list, not in a log
+            _tell(office, found, {0: str(fault)})
+        raise
 
 
 def refund_again(connection: Connection, office: Office, account_id: int, channel: str) -> Closing:

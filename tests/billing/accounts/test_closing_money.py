@@ -18,7 +18,7 @@ from billing.ledger.entry import Entry, EntryKind, Purse
 from billing.ledger.posting import balance, post
 from billing.office import Office
 from billing.payments.door import take
-from billing.payments.faults import SecondPersonError
+from billing.payments.faults import ChannelClosedError, SecondPersonError
 from billing.payments.payment import Payment, Purpose
 from billing.payments.refund import Cause
 from billing.payments.refunds import RefundDesk
@@ -173,12 +173,36 @@ def test_req03_a_correction_after_the_end_does_not_fail_for_a_channel_that_is_sh
     with office.writing() as connection:
         ask(connection, office, account_id, CloseRequest("moves away", refund_channel="bank"))
     assert proceed(office, account_id).state is ClosingState.CLOSED
+    _open(office, "bank", is_open=False)
     with office.writing() as connection:
-        connection.execute(
-            update(payment_channels)
-            .where(payment_channels.c.channel == "bank")
-            .values(state="closed")
-        )
         entry = Entry(account_id, EntryKind.ADJUSTMENT, 7_00, REVENUE, "settlement 2", "energy")
         post(connection, office, [entry])
     assert _held(office, account_id) == [7_00, 0, 0]
+
+
+def test_req03_a_closing_says_that_its_refund_has_no_channel(office: Office) -> None:
+    account_id = _account(office)
+    _pay(office, account_id, 30_00, "1")
+    _open(office, "bank", is_open=False)
+    with office.writing() as connection:
+        ask(connection, office, account_id, CloseRequest("moves away", refund_channel="bank"))
+    for _ in range(2):
+        with pytest.raises(ChannelClosedError):
+            proceed(office, account_id)
+        with office.reading() as connection:
+            found = closing_of(connection, account_id)
+        assert found.state is ClosingState.SETTLING
+        assert "channel bank is closed" in (found.waits or "")
+    _open(office, "bank", is_open=True)
+    sweep(office)
+    found = proceed(office, account_id)
+    assert (found.state, found.refund_minor) == (ClosingState.REFUNDING, 30_00)
+
+
+def _open(office: Office, channel: str, *, is_open: bool) -> None:
+    with office.writing() as connection:
+        connection.execute(
+            update(payment_channels)
+            .where(payment_channels.c.channel == channel)
+            .values(state="open" if is_open else "closed")
+        )
