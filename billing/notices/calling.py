@@ -130,15 +130,23 @@ class CallDesk:
             note_contact(connection, self._office, account_id, way, words)
 
     def record(self, number: str, *, limit: int = 200) -> list[RecordLine]:
-        """All contacts with an account, the newest first.
+        """All contacts with an account, the newest first; who opened them is kept.
 
         Raises:
             UnknownAccountError: there is none of this number.
         """
         self._office.require(Right.PERSONAL)
-        with self._office.reading() as connection:
-            account_id = account_by_number(connection, number).account_id
-            return contact_record(connection, self._office, account_id, limit=limit)
+        with self._office.writing() as connection:
+            account = account_by_number(connection, number)
+            record(
+                connection,
+                self._office.now(),
+                actor=self._office.person.name,
+                action="personal.open",
+                subject=account.number,
+                detail="contact record",
+            )
+            return contact_record(connection, self._office, account.account_id, limit=limit)
 
     def list(self, *, done: bool = False, limit: int = 100) -> list[Callback]:
         """Whom to call, the oldest first; ``done``: those that are done, too."""

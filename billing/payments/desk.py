@@ -201,6 +201,8 @@ class PaymentDesk:
     def show(self, payment_id: int) -> Shown:
         """A payment, and what became of it.
 
+        What the payer wrote is opened for who may see it; that it was is kept.
+
         Raises:
             RightMissingError: needs ``look``.
             UnknownPaymentError: there is none of this number.
@@ -214,6 +216,15 @@ class PaymentDesk:
             acts = acts_of(connection, payment_id)
         note = ""
         if sealed is not None and self.office.person.may(Right.PERSONAL):
+            with self.office.writing() as connection:
+                record(
+                    connection,
+                    self.office.now(),
+                    actor=self.office.person.name,
+                    action="personal.open",
+                    subject=payment.source,
+                    detail="note",
+                )
             note = self.office.seal.open("payment.note", bytes(sealed))
         return Shown(payment, note, acts)
 

@@ -24,6 +24,7 @@ from billing.notices.sweeping import sweep
 from billing.notices.tables import contact_notes, notice_messages
 from billing.office import Office
 from billing.person import Person, Right
+from storage.audit import audit_lines
 from tests.billing.made import make_account
 from tests.billing.notices.made import make_contact, set_up
 from tests.billing.notices.servers import Script, scripted_server
@@ -71,6 +72,11 @@ def test_req16_a_corrected_contact_gets_what_did_not_arrive(office: Office) -> N
     assert len(script.taken) == 1
     assert any("<right@example.org>" in command for command in script.commands)
     lines = desk.record(number)
+    with office.reading() as connection:
+        opened = connection.execute(
+            select(audit_lines).where(audit_lines.c.action == "personal.open")
+        ).one()
+    assert (opened.subject, opened.detail) == (number, "contact record")
     assert {line.act for line in lines} >= {
         "queued",
         "failed",

@@ -29,6 +29,7 @@ from billing.payments.refund import RefundState
 from billing.payments.refunds import RefundDesk
 from billing.payments.tables import payment_undos
 from billing.person import Person, Right
+from storage.audit import audit_lines
 from storage.ledger import transfers
 from tests.billing.made import make_account
 
@@ -87,6 +88,11 @@ def test_req05_money_in_suspense_is_assigned_by_a_person(office: Office, anna: P
     assert shown.note == "from Li Wei"
     looker = Person("guest", frozenset({Right.LOOK}))
     assert PaymentDesk(office.acting(looker)).show(payment_id).note == ""
+    with office.reading() as connection:
+        opened = connection.execute(
+            select(audit_lines).where(audit_lines.c.action == "personal.open")
+        ).one()
+    assert (opened.subject, opened.detail) == (f"payment {payment_id}", "note")
     with office.reading() as connection:
         assert balance(connection, account_id) == 12_34
     with pytest.raises(PaymentStateError) as refused:
