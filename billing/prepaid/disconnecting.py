@@ -285,7 +285,7 @@ def _close(
     try:
         with attempt(connection):
             return place(connection, station, office.work, request)
-    except OrderWaitingError:
+    except OrderWaitingError as fault:
         row = connection.execute(
             select_orders().where(
                 orders.c.device_id == meter.device_id,
@@ -293,7 +293,11 @@ def _close(
                 orders.c.state.in_([OrderState.WAITING_APPROVAL.value, OrderState.QUEUED.value]),
             )
         ).first()
-        return None if row is None else order_of(row)
+        if row is not None:
+            return order_of(row)
+        # it has just begun to be sent: what comes of it is not known here, so it is asked again
+        refused.append(Refusal(meter.supply_id, fault.code, str(fault)))
+        return None
     except HeadEndError as fault:
         refused.append(Refusal(meter.supply_id, fault.code, str(fault)))
         raise_alarm(
