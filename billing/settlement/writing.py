@@ -183,6 +183,15 @@ def write_waits(
         settled: supplies that were seen waiting and do not any more.
         at: the time.
     """
+    # rows are taken in the order of their supplies: two who note the same ones never wait in a ring
+    which = sorted({*settled, *(each.due.supply_id for each in waits)})
+    for place in range(0, len(which), _AT_ONCE):
+        connection.execute(
+            select(settlement_waits.c.supply_id)
+            .where(settlement_waits.c.supply_id.in_(which[place : place + _AT_ONCE]))
+            .order_by(settlement_waits.c.supply_id)
+            .with_for_update()
+        )
     for place in range(0, len(settled), _AT_ONCE):
         connection.execute(
             delete(settlement_waits).where(
@@ -220,7 +229,7 @@ def write_waits(
                 "first_at": at,
                 "seen_at": at,
             }
-            for each in waits
+            for each in sorted(waits, key=lambda each: each.due.supply_id)
         ],
     )
 
