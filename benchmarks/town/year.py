@@ -17,6 +17,7 @@ from sqlalchemy import insert, update
 from benchmarks.town.founding import TownClock, at_end_of
 from benchmarks.town.people import NEW_PRICE, Household, day
 from benchmarks.town.settler import settle
+from billing.accounts.numbers import account_number
 from billing.ledger.posting import balances
 from billing.office import Office
 from billing.payments.desk import PaymentDesk
@@ -256,7 +257,7 @@ class Year:
                 assert not take(connection, self._office, payment).is_new
             self.repeated += 1
         elif household.payer == "misnamed":
-            row = desk.assign(payment_id, f"{household.number:011d}", "by the payer's letter")
+            row = desk.assign(payment_id, account_number(household.number), "by the payer's letter")
             assert row.state is PaymentState.POSTED
             self.assigned += 1
         elif household.payer == "bounces" and today.month % 3 == 0:
