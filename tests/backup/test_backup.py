@@ -165,11 +165,10 @@ def test_req30_a_damaged_backup_is_refused_and_nothing_is_brought_back(
         databases.discard(target)
 
 
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)  # the file is read alike for both
 def test_req30_whatever_of_a_backup_is_damaged_is_told(
     office: Office, database_url: str, sqlite_files: SqliteFiles, tmp_path: Path
 ) -> None:
-    if not database_url.startswith("sqlite"):
-        pytest.skip("the file is read alike for both")
     _fill(office, 2)
     file, target = tmp_path / "shop.backup", sqlite_files.empty()
     back_up(database_url, file, _counting)
@@ -270,11 +269,10 @@ def test_a_backup_goes_into_its_own_kind_of_database(
         restore(file, other, _counting)
 
 
+@pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
 def test_a_missing_tool_is_said_to_be_missing(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if database_url.startswith("sqlite"):
-        pytest.skip("PostgreSQL's tools")
     monkeypatch.setenv(TOOLS_VARIABLE, str(tmp_path))
     with pytest.raises(BackupToolError, match="Install") as refused:
         back_up(database_url, tmp_path / "new", _counting)

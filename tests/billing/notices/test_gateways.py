@@ -309,7 +309,6 @@ def test_a_refused_application_of_wechat_work_is_the_channels_fault(tmp_path: Pa
 @pytest.mark.filterwarnings("ignore:'imghdr'")
 @pytest.mark.parametrize(("status", "fate"), [(200, Fate.SENT), (500, Fate.UNKNOWN)])
 def test_what_apprise_says_was_not_sent_is_unknown(tmp_path: Path, status: int, fate: Fate) -> None:
-    pytest.importorskip("apprise")
     with provider(lambda _path, _body: (status, {})) as (url, asked):
         path = secret(tmp_path, f"{url.replace('http', 'json')}/to/$address")
         assert send("sms", "apprise", {"url_file": path}).fate is fate
@@ -317,7 +316,6 @@ def test_what_apprise_says_was_not_sent_is_unknown(tmp_path: Path, status: int, 
 
 
 def test_an_address_that_apprise_does_not_understand_is_said(tmp_path: Path) -> None:
-    pytest.importorskip("apprise")
     for text in ("nonsense $address", "json://127.0.0.1/"):
         channel = adapter_of("sms", "apprise", {"url_file": secret(tmp_path, text)})
         with pytest.raises(NoticeChannelDownError, match="address"):
