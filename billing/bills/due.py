@@ -2,18 +2,21 @@
 
 Rule: a payment, and every other credit, goes to what was billed first, and to late fees last.  So
 what is open up to a bill is what was owed without late fees when it was made, less all credits
-since; a credit that takes back an entry behind the bill is that entry's alone.  What is open *of* a
-bill is the difference to the bill before it.  Both only ever fall: a settled bill stays settled,
-and a payment that bounces is a charge of the next bill.
+since; a credit that takes back an entry behind the bill is that entry's alone.  A payment counts
+from when it was paid, as its channel says, and not from when we were told: who has paid in time is
+not late because a bank's file was.  What is open *of* a bill is the difference to the bill before
+it.  Both only ever fall: a settled bill stays settled, and a payment that bounces is a charge of
+the next bill.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
 from billing.bills.bill import Bill, bill_of
 from billing.bills.faults import BillStateError
@@ -21,8 +24,12 @@ from billing.bills.tables import bill_standings, bills
 from billing.ledger.entry import EntryKind, Purse
 from billing.ledger.tables import account_entries
 from billing.office import Office
+from billing.payments.tables import payments
 from billing.person import Right
 from storage.audit import record
+
+_AT_ONCE: Final = 1_000
+"""Payments in one look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +38,8 @@ class Credit:
 
     account_id: int
     seq: int
-    posted_at: datetime
+    at: datetime
+    """When it was paid, however late the channel has told of it; else when it was posted."""
     amount_minor: int
     reverses_seq: int | None
 
@@ -49,8 +57,19 @@ class Standing:
     late_minor: int
 
 
-def standings_of(connection: Connection, account_ids: Sequence[int]) -> dict[int, list[Standing]]:
-    """Bills that may be open, by account, in order; accounts without any are left out."""
+def standings_of(
+    connection: Connection, account_ids: Sequence[int], since: datetime | None = None
+) -> dict[int, list[Standing]]:
+    """Bills that may be open, by account, in order; accounts without any are left out.
+
+    Args:
+        connection: in any transaction.
+        account_ids: whose.
+        since: those too that were settled after it; None: those that are not settled now.
+    """
+    is_open: ColumnElement[bool] = bill_standings.c.settled_at.is_(None)
+    if since is not None:
+        is_open = or_(is_open, bill_standings.c.settled_at > since)
     rows = connection.execute(
         select(
             bills,
@@ -63,7 +82,7 @@ def standings_of(connection: Connection, account_ids: Sequence[int]) -> dict[int
         .join(bill_standings, bill_standings.c.bill_id == bills.c.bill_id)
         .where(
             bill_standings.c.account_id.in_(account_ids),
-            bill_standings.c.settled_at.is_(None),
+            is_open,
             bill_standings.c.replaced_by.is_(None),
         )
         .order_by(bills.c.account_id, bills.c.seq)
@@ -103,6 +122,8 @@ def credits_since(
             account_entries.c.posted_at,
             account_entries.c.amount_minor,
             account_entries.c.reverses_seq,
+            account_entries.c.kind,
+            account_entries.c.source,
         )
         .join(
             oldest,
@@ -117,9 +138,13 @@ def credits_since(
             account_entries.c.kind != EntryKind.LATE_FEE.value,
         )
         .order_by(account_entries.c.account_id, account_entries.c.seq)
-    )
+    ).all()
+    is_payment = EntryKind.PAYMENT.value
+    paid_at = _paid_at(connection, {row.source for row in rows if row.kind == is_payment})
     for row in rows:
-        found[row.account_id].append(Credit(*row))
+        at = min(row.posted_at, paid_at.get(row.source, row.posted_at))
+        credit = Credit(row.account_id, row.seq, at, row.amount_minor, row.reverses_seq)
+        found[row.account_id].append(credit)
     return found
 
 
@@ -131,7 +156,7 @@ def open_of(
     Args:
         standings: of one account, in order.
         paid: behind the first of them.
-        before: with what was posted before it; None: with everything.
+        before: with what was paid before it; None: with everything.
     """
     found, sooner = [], 0
     for each in standings:
@@ -141,12 +166,27 @@ def open_of(
             for credit in paid
             if credit.seq > through
             and (credit.reverses_seq is None or credit.reverses_seq <= through)
-            and (before is None or credit.posted_at < before)
+            and (before is None or credit.at < before)
         )
         owed = -(each.bill.total_minor - each.bill.late_so_far_minor)
         upto = max(sooner, owed - since)
         found.append(upto - sooner)
         sooner = upto
+    return found
+
+
+def _paid_at(connection: Connection, sources: Collection[str]) -> dict[str, datetime]:
+    """When payments were paid, by the source that their entries name."""
+    numbers = (source.removeprefix("payment ") for source in sources)
+    ids = sorted(int(number) for number in numbers if number.isdecimal())
+    found = {}
+    for place in range(0, len(ids), _AT_ONCE):
+        rows = connection.execute(
+            select(payments.c.payment_id, payments.c.paid_at).where(
+                payments.c.payment_id.in_(ids[place : place + _AT_ONCE])
+            )
+        )
+        found.update({f"payment {row.payment_id}": row.paid_at for row in rows})
     return found
 
 

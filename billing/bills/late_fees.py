@@ -6,14 +6,18 @@ payment on a day counts for that day; late fees bear none themselves.  The exact
 bill's days are added up in 10^-6 of a minor unit, and what is charged is the whole minor units of
 that sum, in the customer's favour, and never more than the cap: that part of what was open on the
 first late day.  So a bill's late fee is the same whether the sweep comes every day or once a month.
+
+A payment on a day may be told of days later: what the days since have cost too much is given back
+when it comes in (`billing.bills.late_fees_back`).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, insert, or_, select, update
@@ -65,7 +69,7 @@ class LateDay:
 
 
 @dataclass(slots=True)
-class _Charged:
+class Charged:
     """A bill's days, and where it stands behind them."""
 
     standing: Standing
@@ -222,11 +226,11 @@ def _charge(connection: Connection, office: Office, account_ids: Sequence[int], 
     standings = standings_of(connection, account_ids)
     paid = credits_since(connection, standings)
     rules = rules_of(connection)
-    classes = _classes(connection, standings)
-    charged: list[_Charged] = []
+    classes = classes_of(connection, standings)
+    charged: list[Charged] = []
     for account_id, mine in standings.items():
         by_class = rules.get(classes[account_id], ())
-        charged += _days(mine, paid[account_id], by_class, office, today)
+        charged += charged_days(mine, paid[account_id], by_class, office, today)
     entries = [
         _entry(office, each.standing, day)
         for each in charged
@@ -254,28 +258,44 @@ def _charge(connection: Connection, office: Office, account_ids: Sequence[int], 
     return len(entries)
 
 
-def _days(
+def charged_days(
     standings: Sequence[Standing],
     paid: Sequence[Credit],
     rules: Sequence[LateFeeRule],
     office: Office,
-    today: date,
-) -> list[_Charged]:
-    charged = [_Charged(each, [], each.late_base_minor) for each in standings]
-    first = min(_first_day(each, office) for each in standings)
-    for day in _from(first, today):
+    until: date,
+    rates: Mapping[tuple[int, date], int] = MappingProxyType({}),
+) -> list[Charged]:
+    """The late fees of the days that were not looked at yet, bill by bill.  Moves nothing.
+
+    Args:
+        standings: of one account, in order, at least one.
+        paid: behind the first of them.
+        rules: of the account's class, in order.
+        office: the office.
+        until: the first day that has not ended.
+        rates: what days were charged by, by bill: these days were late, and bear that.
+    """
+    charged = [Charged(each, [], each.late_base_minor) for each in standings]
+    first = min([*(_first_day(each, office) for each in standings), *(day for _, day in rates)])
+    for day in _from(first, until):
         left = open_of(standings, paid, office.day_start(day + timedelta(days=1)))
         rule = _rule_on(rules, day)
         for each, open_minor in zip(charged, left, strict=True):
-            if day < _first_day(each.standing, office):
+            rate = rates.get((each.standing.bill.bill_id, day))
+            if rate is None and day < _first_day(each.standing, office):
                 continue
             each.is_settled = open_minor == 0
-            if rule is not None and open_minor and _is_late(each.standing, rule, office, day):
+            if rule is None or not open_minor:
+                continue
+            if rate is not None:
+                _add(each, replace(rule, per_day_ppm=rate), day, open_minor)
+            elif _is_late(each.standing, rule, office, day):
                 _add(each, rule, day, open_minor)
     return charged
 
 
-def _add(each: _Charged, rule: LateFeeRule, day: date, open_minor: int) -> None:
+def _add(each: Charged, rule: LateFeeRule, day: date, open_minor: int) -> None:
     if open_minor < rule.from_minor or not rule.per_day_ppm:
         return
     if each.base_minor is None:
@@ -289,7 +309,7 @@ def _add(each: _Charged, rule: LateFeeRule, day: date, open_minor: int) -> None:
         each.days.append(LateDay(day, open_minor, rule.per_day_ppm, exact, amount))
 
 
-def _keep(connection: Connection, office: Office, charged: Sequence[_Charged], today: date) -> None:
+def _keep(connection: Connection, office: Office, charged: Sequence[Charged], today: date) -> None:
     """Where the bills stand now."""
     through, now = office.day_start(today), office.now()
     rows = [
@@ -352,10 +372,11 @@ def _entry(office: Office, standing: Standing, day: LateDay) -> Entry:
     )
 
 
-def _classes(connection: Connection, account_ids: Mapping[int, Any]) -> dict[int, str]:
+def classes_of(connection: Connection, account_ids: Iterable[int]) -> dict[int, str]:
+    """The class of each account, now."""
     rows = connection.execute(
         select(customer_accounts.c.account_id, customer_accounts.c.customer_class).where(
-            customer_accounts.c.account_id.in_(account_ids)
+            customer_accounts.c.account_id.in_(list(account_ids))
         )
     )
     return {row.account_id: row.customer_class for row in rows}

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
 from billing.accounts.tables import agreements, customer_accounts
+from billing.bills.late_fees_back import Paid, late_fees_back
 from billing.ledger.books import BETWEEN, received
 from billing.ledger.entry import Entry, EntryKind, Purse
 from billing.ledger.posting import balance, lock, post
@@ -101,6 +102,30 @@ def credit_entries(credit: Credit, channel: Channel, *, counter: str = "") -> li
     return [paid, *_between(credit, credit.deposit_minor, "Deposit paid")]
 
 
+def arrival_entries(
+    connection: Connection,
+    office: Office,
+    credit: Credit,
+    channel: Channel,
+    paid_at: datetime,
+    *,
+    counter: str = "",
+) -> list[Entry]:
+    """`credit_entries`, and the late fees that it turns out to have been paid before.
+
+    Args:
+        connection: in a write transaction that has locked the account.
+        office: the office.
+        credit: what, to whom.
+        channel: by which it came.
+        paid_at: as the channel says.
+        counter: where the money is taken from, when it is not the channel.
+    """
+    paid = Paid(credit.account_id, credit.amount_minor, paid_at)
+    entries = credit_entries(credit, channel, counter=counter)
+    return [*entries, *late_fees_back(connection, office, paid)]
+
+
 def deposit_entries_back(credit: Credit, amount_minor: int) -> list[Entry]:
     """The entries that take from the deposit what a payment had put there."""
     return _between(credit, -amount_minor, "Deposit taken back")
@@ -134,7 +159,7 @@ def _suspend(connection: Connection, office: Office, payment: Payment, payment_i
 def _credit(
     connection: Connection, office: Office, credit: Credit, channel: Channel, paid_at: datetime
 ) -> Taken:
-    post(connection, office, credit_entries(credit, channel))
+    post(connection, office, arrival_entries(connection, office, credit, channel, paid_at))
     keep_act(connection, office, credit.payment_id, Act.POSTED, credit.account_id)
     now = balance(connection, credit.account_id)  # watchers may have moved some to the deposit
     tell_received(

@@ -32,7 +32,7 @@ from billing.payments.acts import Act
 from billing.payments.channels import SUSPENSE, find_channel
 from billing.payments.door import (
     Credit,
-    credit_entries,
+    arrival_entries,
     deposit_due,
     deposit_entries_back,
 )
@@ -61,7 +61,10 @@ def assign(connection: Connection, office: Office, payment: PaymentRow, number: 
     credit = _credit(connection, office, payment, account_id)
     channel = find_channel(connection, payment.channel)
     _set(connection, payment, PaymentState.POSTED, account_id, credit.deposit_minor)
-    post(connection, office, credit_entries(credit, channel, counter=SUSPENSE))
+    entries = arrival_entries(
+        connection, office, credit, channel, payment.paid_at, counter=SUSPENSE
+    )
+    post(connection, office, entries)
     _tell(connection, office, payment, account_id)
 
 
@@ -116,7 +119,8 @@ def take_away(
     credit = _credit(connection, office, payment, to_account)
     _set(connection, payment, PaymentState.POSTED, to_account, credit.deposit_minor)
     channel = find_channel(connection, payment.channel)
-    post(connection, office, [*entries, *credit_entries(credit, channel)])
+    entries += arrival_entries(connection, office, credit, channel, payment.paid_at)
+    post(connection, office, entries)
     _tell(connection, office, payment, to_account)
     return Act.MOVED
 

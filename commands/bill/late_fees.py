@@ -113,15 +113,22 @@ def run_late_fees(database: str, as_json: bool) -> None:
 @database_option
 @json_option
 def explain(number: str, database: str, as_json: bool) -> None:
-    """Show how the late fee of bill NUMBER came about, day by day."""
+    """Show how the late fee of bill NUMBER came about, day by day.
+
+    What was given back stands behind the days: of a payment that was made before them and came in
+    later, or because the bill was withdrawn.
+    """
     from billing.bills.late_fees import late_days_of
+    from billing.bills.late_fees_back import given_back
     from billing.bills.looking import bill_by_number
     from billing.person import Right
 
     with open_office(database) as office:
         office.require(Right.LOOK)
         with office.reading() as connection:
-            days = late_days_of(connection, bill_by_number(connection, number).bill_id)
+            bill = bill_by_number(connection, number)
+            days = late_days_of(connection, bill.bill_id)
+            backs = given_back(connection, bill.account_id, bill.number)
         if as_json:
             print_json(
                 [
@@ -134,6 +141,13 @@ def explain(number: str, database: str, as_json: bool) -> None:
                     }
                     for each in days
                 ]
+                + [
+                    {
+                        "day": each.posted_at.astimezone(office.zone).date().isoformat(),
+                        "given_back_minor": each.entry.amount_minor,
+                    }
+                    for each in backs
+                ]
             )
             return
         table = Table("Day", "Open", "Rate", "Charged", box=None)
@@ -144,6 +158,10 @@ def explain(number: str, database: str, as_json: bool) -> None:
                 f"{Decimal(each.per_day_ppm) / _PPM} %",
                 office.currency.text(each.amount_minor),
             )
+        for back in backs:
+            day = back.posted_at.astimezone(office.zone).date().isoformat()
+            amount = office.currency.text(-back.entry.amount_minor)
+            table.add_row(day, "given back", "", amount)
         console.print(table)
 
 

@@ -190,7 +190,14 @@ def _make_standings() -> None:
     )
     triggers.no_delete(name, ["bill_id"])
     triggers.frozen(name, ["bill_id", "account_id"])
-    triggers.set_once(name, ["settled_at", "replaced_by", "late_base_minor"])
+    triggers.set_once(name, ["settled_at", "replaced_by"])
+    # a payment that was made before the late days lowers what they rest on
+    triggers.updated_only_if(
+        name,
+        "OLD.late_base_minor IS NULL OR NEW.late_base_minor IS NULL "
+        "OR NEW.late_base_minor <= OLD.late_base_minor",
+        "what late fees rest on never grows",
+    )
 
 
 def _make_late_fees() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import date, timedelta
 from fractions import Fraction
@@ -10,20 +14,27 @@ from itertools import count
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
+from billing.accounts.tables import customer_accounts
 from billing.bills import sweeping
 from billing.bills.due import DueDesk
 from billing.bills.faults import BillStateError
 from billing.bills.kinds import BillKind, Group
 from billing.bills.late_fees import LateFeeDesk, LateFeeRule, late_days_of, sweep
+from billing.bills.late_fees_back import given_back
 from billing.bills.looking import bills_of, document, due_of, open_bills
-from billing.bills.tables import late_fee_days
+from billing.bills.tables import bill_standings, late_fee_days
 from billing.faults import BadEntryError, OfficeRefusedError
 from billing.ledger.books import ADJUSTMENTS
-from billing.ledger.entry import Entry, EntryKind, Purse
+from billing.ledger.entry import Entry, EntryKind, Posted, Purse
 from billing.ledger.posting import balance, entries_of, post
+from billing.notices.port import Event
+from billing.notices.tables import notices
 from billing.office import Office
+from billing.payments.desk import PaymentDesk
+from billing.payments.door import take
+from billing.payments.payment import Payment, Taken
 from tests.billing.bills.made import bill_now, pay
 from tests.billing.made import make_account
 from tests.shop.conftest import Clock
@@ -52,6 +63,16 @@ def _billed(office: Office, amount_minor: int) -> int:
     _owe(office, account_id, amount_minor)
     bill_now(office, account_id)
     return account_id
+
+
+class Ear:
+    """Hears what is posted, call by call."""
+
+    def __init__(self) -> None:
+        self.heard: list[list[Posted]] = []
+
+    def moved(self, connection: object, office: object, posted: Sequence[Posted]) -> None:
+        self.heard.append(list(posted))
 
 
 def _late(office: Office, account_id: int) -> list[int]:
@@ -213,10 +234,130 @@ def test_req18_the_database_refuses_a_day_twice(office: Office, clock: Clock) ->
             connection.execute(insert(late_fee_days), row | changed)
 
 
+def _pay_by_bank(office: Office, account_id: int, amount_minor: int, days_ago: int) -> Taken:
+    """A booking of some days ago whose file is imported now."""
+    paid_at = office.day_start(office.today() - timedelta(days=days_ago))
+    payment = Payment("bank", f"{account_id} {days_ago}", amount_minor, account_id, paid_at=paid_at)
+    with office.writing() as connection:
+        return take(connection, office, payment)
+
+
+def _balance(office: Office, account_id: int) -> int:
+    with office.reading() as connection:
+        return balance(connection, account_id)
+
+
+def test_req18_who_paid_in_time_is_not_late_because_the_banks_file_was(
+    office: Office, clock: Clock
+) -> None:
+    _rule(office, 1000)
+    account_id = _billed(office, 500_00)
+    clock.advance(days=DUE_DAYS + 4)
+    _pay_by_bank(office, account_id, 500_00, days_ago=4)  # on the due day
+    assert sweep(office) == 0
+    assert (_late(office, account_id), _balance(office, account_id)) == ([], 0)
+
+
+def test_req18_late_fees_of_days_since_a_payment_are_given_back_with_it(
+    office: Office, clock: Clock
+) -> None:
+    """Beside the charges, and the customer is told of one balance."""
+    _rule(office, 1000)
+    account_id = _billed(office, 500_00)
+    clock.advance(days=DUE_DAYS + 4)
+    sweep(office)
+    assert _late(office, account_id) == [50, 50, 50]
+    ear = Ear()
+    taken = _pay_by_bank(replace(office, watchers=(ear,)), account_id, 500_00, days_ago=4)
+    assert taken.balance_minor == 0
+    assert [[each.entry.kind for each in heard] for heard in ear.heard] == [
+        [EntryKind.PAYMENT, EntryKind.LATE_FEE]
+    ], "in one posting"
+    assert _late(office, account_id) == [50, 50, 50, -1_50]
+    with office.reading() as connection:
+        told = select(notices.c.about).where(notices.c.event == Event.PAYMENT_RECEIVED.value)
+        about = connection.scalars(told).all()
+        [back] = given_back(connection, account_id, bills_of(connection, account_id)[0].number)
+    assert [json.loads(each)["balance_minor"] for each in about] == [0]
+    assert back.entry.amount_minor == 1_50
+    assert not _pay_by_bank(office, account_id, 500_00, days_ago=4).is_new
+    clock.advance(days=5)
+    assert sweep(office) == 0
+    assert _balance(office, account_id) == 0
+
+
+def test_req18_a_part_that_was_paid_before_some_late_days_lowers_those(
+    office: Office, clock: Clock
+) -> None:
+    _rule(office, 1000, cap_bp=1_00)
+    account_id = _billed(office, 500_00)
+    clock.advance(days=DUE_DAYS + 8)
+    sweep(office)
+    assert sum(_late(office, account_id)) == 7 * 50
+    _pay_by_bank(office, account_id, 300_00, days_ago=5)  # behind two late days
+    assert sum(_late(office, account_id)) == 2 * 50 + 5 * 20
+    _pay_by_bank(office, account_id, 100_00, days_ago=7)  # before all of them: told of last
+    assert sum(_late(office, account_id)) == 2 * 40 + 5 * 10
+    clock.advance(days=1)
+    sweep(office)
+    assert sum(_late(office, account_id)) == 2 * 40 + 6 * 10
+    clock.advance(days=60)
+    sweep(office)
+    assert sum(_late(office, account_id)) == 4_00, "a hundredth of what was open at first"
+
+
+def test_req18_who_paid_again_because_of_a_reminder_gets_the_late_fee_back_too(
+    office: Office, clock: Clock
+) -> None:
+    """The bill is settled when the first payment is told of."""
+    _rule(office, 1000)
+    account_id = _billed(office, 500_00)
+    clock.advance(days=DUE_DAYS + 4)
+    sweep(office)
+    with office.writing() as connection:
+        take(connection, office, Payment("counter", "1", 501_50, account_id))
+    clock.advance(days=2)
+    sweep(office)
+    assert _balance(office, account_id) == 0
+    _pay_by_bank(office, account_id, 500_00, days_ago=6)
+    assert _balance(office, account_id) == 501_50
+
+
+def test_req18_a_payment_that_lay_in_suspense_was_made_when_it_was_made(
+    office: Office, clock: Clock
+) -> None:
+    _rule(office, 1000)
+    account_id = _billed(office, 500_00)
+    clock.advance(days=DUE_DAYS)
+    with office.writing() as connection:
+        taken = take(connection, office, Payment("web", "1", 500_00, number="1", paid_at=clock()))
+        number = connection.scalar(select(customer_accounts.c.number))
+    clock.advance(days=4)
+    sweep(office)
+    assert _balance(office, account_id) == -501_50
+    PaymentDesk(office).assign(taken.payment_id, str(number), "the payer called")
+    assert _balance(office, account_id) == 0
+
+
+def test_req18_the_database_lets_what_late_fees_rest_on_only_fall(
+    office: Office, clock: Clock
+) -> None:
+    _rule(office, 1000)
+    _billed(office, 500_00)
+    clock.advance(days=DUE_DAYS + 2)
+    sweep(office)
+    for base_minor, is_right in ((500_01, False), (400_00, True), (None, True)):
+        wrong = nullcontext() if is_right else pytest.raises(OfficeRefusedError)
+        with wrong, office.writing() as connection:
+            connection.execute(update(bill_standings).values(late_base_minor=base_minor))
+
+
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     charges=st.lists(st.integers(1, 10**6), min_size=1, max_size=3),
-    payments=st.dictionaries(st.integers(0, 75), st.integers(1, 5 * 10**5), max_size=6),
+    payments=st.lists(
+        st.tuples(st.integers(0, 75), st.integers(0, 15), st.integers(1, 5 * 10**5)), max_size=6
+    ),
     ppm=st.integers(1, 30_000),
     cap_bp=st.integers(0, 100_00),
     sweeps=st.sets(st.integers(0, 90), max_size=5),
@@ -224,12 +365,15 @@ def test_req18_the_database_refuses_a_day_twice(office: Office, clock: Clock) ->
 def test_req18_late_fees_are_right_to_the_cent(
     office: Office,
     charges: list[int],
-    payments: dict[int, int],
+    payments: list[tuple[int, int, int]],
     ppm: int,
     cap_bp: int,
     sweeps: set[int],
 ) -> None:
-    """Against a count by hand: days, fractions, and payments that go to the oldest bill first."""
+    """Against a count by hand: days, fractions, and payments that go to the oldest bill first.
+
+    A payment is made on a day, told of some days later, and counts from when it was made.
+    """
     start = office.now() + timedelta(days=400 * next(_EXAMPLES))
     days = [0]
     mine = replace(office, clock=lambda: start + timedelta(days=days[0]))
@@ -241,17 +385,23 @@ def test_req18_late_fees_are_right_to_the_cent(
         if day % 25 == 0 and day // 25 < len(charges):
             _owe(mine, account_id, charges[day // 25])
             bill_now(mine, account_id, BillKind.FINAL)
-        if day in payments:
-            with mine.writing() as connection:
-                pay(connection, mine, account_id, payments[day])
+        for number, (made, later, amount) in enumerate(payments):
+            if made + later == day:
+                paid_at = start + timedelta(days=made)
+                payment = Payment("web", f"{account_id} {number}", amount, account_id, "", paid_at)
+                with mine.writing() as connection:
+                    take(connection, mine, payment)
         if day in sweeps or day == 90:
             sweep(mine)
-    assert sum(_late(mine, account_id)) == _by_hand(charges, payments, ppm, cap_bp)
+    by_day: Counter[int] = Counter()
+    for made, _, amount in payments:
+        by_day[made] += amount
+    assert sum(_late(mine, account_id)) == _by_hand(charges, by_day, ppm, cap_bp)
     with mine.writing() as connection:
         pay(connection, mine, account_id, 10**9)
 
 
-def _by_hand(charges: list[int], payments: dict[int, int], ppm: int, cap_bp: int) -> int:
+def _by_hand(charges: list[int], payments: Mapping[int, int], ppm: int, cap_bp: int) -> int:
     left = list(charges)
     purse = 0
     exact = [Fraction(0)] * len(charges)
