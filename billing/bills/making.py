@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, func, insert, or_, select
+from sqlalchemy import Connection, and_, func, insert, select
 
 from billing.accounts.looking import Account, Agreement, accounts_of, agreements_at
+from billing.accounts.tables import customer_accounts
 from billing.bills.addressing import addressees_of, points_of
 from billing.bills.bill import (
     SUM_COLUMNS,
@@ -341,18 +342,19 @@ def _bills_before(connection: Connection, account_ids: Sequence[int]) -> dict[in
 def _entries_since(connection: Connection, account_ids: Sequence[int]) -> dict[int, list[Posted]]:
     """Entries of the current purse that are on no bill yet."""
     billed = (
-        select(bills.c.account_id, func.max(bills.c.through_seq).label("through_seq"))
-        .where(bills.c.account_id.in_(account_ids))
-        .group_by(bills.c.account_id)
-        .subquery()
+        select(bills.c.through_seq)
+        .where(bills.c.account_id == customer_accounts.c.account_id)
+        .order_by(bills.c.seq.desc())
+        .limit(1)
+        .scalar_subquery()
     )
     rows = connection.execute(
         select(account_entries)
-        .outerjoin(billed, billed.c.account_id == account_entries.c.account_id)
+        .join(customer_accounts, customer_accounts.c.account_id == account_entries.c.account_id)
         .where(
-            account_entries.c.account_id.in_(account_ids),
+            customer_accounts.c.account_id.in_(account_ids),
             account_entries.c.purse == Purse.CURRENT.value,
-            or_(billed.c.through_seq.is_(None), account_entries.c.seq > billed.c.through_seq),
+            account_entries.c.seq > func.coalesce(billed, 0),
         )
         .order_by(account_entries.c.account_id, account_entries.c.seq)
     )

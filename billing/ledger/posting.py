@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, and_, func, insert, select
+from sqlalchemy import Column, ColumnElement, Connection, Select, insert, select
 
 from billing.accounts.tables import customer_accounts
 from billing.faults import BadEntryError, UnknownAccountError
@@ -79,37 +79,41 @@ def lock(connection: Connection, account_ids: Iterable[int]) -> None:
 def last_entries(
     connection: Connection, account_ids: Sequence[int]
 ) -> dict[tuple[int, Purse], tuple[int, int]]:
-    """Number and balance of the last entry of each purse; purses without entries are left out."""
+    """Number and balance of the last entry of each purse; purses without entries are left out.
+
+    Each is looked up from the end of its purse: what was posted before it costs nothing.
+    """
     ends: dict[tuple[int, Purse], tuple[int, int]] = {}
+    columns = [
+        _of_last(purse, column)
+        for purse in Purse
+        for column in (account_entries.c.seq, account_entries.c.balance_minor)
+    ]
     for part in _parts(account_ids):
-        newest = (
-            select(
-                account_entries.c.account_id,
-                account_entries.c.purse,
-                func.max(account_entries.c.seq).label("seq"),
-            )
-            .where(account_entries.c.account_id.in_(part))
-            .group_by(account_entries.c.account_id, account_entries.c.purse)
-            .subquery()
-        )
         rows = connection.execute(
-            select(
-                account_entries.c.account_id,
-                account_entries.c.purse,
-                account_entries.c.seq,
-                account_entries.c.balance_minor,
-            ).join(
-                newest,
-                and_(
-                    newest.c.account_id == account_entries.c.account_id,
-                    newest.c.purse == account_entries.c.purse,
-                    newest.c.seq == account_entries.c.seq,
-                ),
+            select(customer_accounts.c.account_id, *columns).where(
+                customer_accounts.c.account_id.in_(part)
             )
         )
-        for account_id, purse, seq, balance in rows:
-            ends[account_id, Purse(purse)] = seq, balance
+        for account_id, *values in rows:
+            for purse, seq, held in zip(Purse, values[::2], values[1::2], strict=True):
+                if seq is not None:
+                    ends[account_id, purse] = seq, held
     return ends
+
+
+def _of_last(purse: Purse, column: Column[int]) -> ColumnElement[int]:
+    """A column of the last entry of each account's purse; NULL: it has none."""
+    return (
+        select(column)
+        .where(
+            account_entries.c.account_id == customer_accounts.c.account_id,
+            account_entries.c.purse == purse.value,
+        )
+        .order_by(account_entries.c.seq.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
 
 
 def balance(connection: Connection, account_id: int, purse: Purse = Purse.CURRENT) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, select
 
 from billing.accounts.tables import agreements, customer_accounts, supplies, supply_tariffs
+from billing.settlement.looking import chain_end
 from billing.settlement.spans import Cycle, Terms
 from billing.settlement.state import State, state_of
 from billing.settlement.tables import settlement_waits, settlements, supply_capacities
@@ -217,21 +218,17 @@ def _states(connection: Connection, which: Any) -> dict[int, State]:
 
 def _last_spans(connection: Connection, supply_ids: Sequence[int]) -> Sequence[Any]:
     """Of supplies whose last row is a correction: the row that holds of the last span."""
-    other = settlements.alias("other")
-    end = (
-        select(func.max(other.c.until))
-        .where(other.c.supply_id == settlements.c.supply_id)
-        .scalar_subquery()
-    )
     rows = connection.execute(
         select(settlements.c.supply_id, settlements.c.until, settlements.c.readings)
+        .join(supplies, supplies.c.supply_id == settlements.c.supply_id)
         .where(
-            settlements.c.supply_id.in_(supply_ids),
-            settlements.c.until == end,
+            supplies.c.supply_id.in_(supply_ids),
+            settlements.c.account_id == supplies.c.account_id,
+            settlements.c.until == chain_end(),
             settlements.c.sign == 1,
         )
         .order_by(settlements.c.supply_id, settlements.c.seq)
-    ).all()
+    )
     return list({row.supply_id: row for row in rows}.values())
 
 

@@ -132,7 +132,7 @@ def usual_of(
     length = span.until - span.since
     slack = length * _ALIKE_PERCENT // 100
     found: dict[int, list[int]] = {due.supply_id: [] for due in dues}
-    ids = sorted(found)
+    ids = sorted({due.account_id for due in dues})  # the index by time is that of accounts
     sums: dict[tuple[int, datetime, datetime], int] = {}
     for place in range(0, len(ids), _AT_ONCE):
         rows = connection.execute(
@@ -142,13 +142,14 @@ def usual_of(
                 settlements.c.until,
                 settlements.c.energy_wh,
             ).where(
-                settlements.c.supply_id.in_(ids[place : place + _AT_ONCE]),
+                settlements.c.account_id.in_(ids[place : place + _AT_ONCE]),
                 settlements.c.until > span.since - _USUAL_BACK[cycle],
             )
         )
         for supply_id, since, until, energy in rows:
-            key = (supply_id, since, until)
-            sums[key] = sums.get(key, 0) + energy
+            if supply_id in found:
+                key = (supply_id, since, until)
+                sums[key] = sums.get(key, 0) + energy
     for supply_id, since, until, energy in fresh:
         if supply_id in found:
             sums[supply_id, since, until] = energy

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, exists, func, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, select
 
+from billing.accounts.tables import supplies
 from billing.settlement.faults import NoSuchSettlementError
 from billing.settlement.tables import settlement_waits, settlements
 from billing.tariffs.values import ChargeLine, LineKind
 
 _AT_ONCE: Final = 500
-_DAY: Final = timedelta(days=1)
 SOURCE: Final = "settlement"
 """First word of `Entry.source` of what settlements post: ``settlement 12.3``."""
 
@@ -201,49 +201,31 @@ def settled_until(connection: Connection, supply_ids: Sequence[int]) -> dict[int
     found: dict[int, datetime] = {}
     for place in range(0, len(supply_ids), _AT_ONCE):
         rows = connection.execute(
-            select(settlements.c.supply_id, func.max(settlements.c.until))
-            .where(settlements.c.supply_id.in_(supply_ids[place : place + _AT_ONCE]))
-            .group_by(settlements.c.supply_id)
-        )
-        found.update({row[0]: row[1] for row in rows})
-    return found
-
-
-def daily_use_wh(connection: Connection, supply_id: int, days: int) -> list[int]:
-    """What a supply used on each of its last settled days, the oldest first.
-
-    A settlement of more than a day counts evenly for its days.  Days before the supply's first
-    settlement are left out: the list may be shorter than ``days``, or empty.
-    """
-    return daily_uses_wh(connection, [supply_id], days)[supply_id]
-
-
-def daily_uses_wh(
-    connection: Connection, supply_ids: Sequence[int], days: int
-) -> dict[int, list[int]]:
-    """`daily_use_wh` of many supplies at once; all of them are in it."""
-    found: dict[int, list[int]] = {}
-    for place in range(0, len(supply_ids), _AT_ONCE):
-        part = supply_ids[place : place + _AT_ONCE]
-        ends = settled_until(connection, part)
-        spans: dict[int, list[tuple[datetime, datetime, int]]] = {}
-        if ends:
-            rows = connection.execute(
-                select(
-                    settlements.c.supply_id,
-                    settlements.c.since,
-                    settlements.c.until,
-                    settlements.c.energy_wh,
-                ).where(
-                    settlements.c.supply_id.in_(ends),
-                    settlements.c.until > min(ends.values()) - days * _DAY,
-                )
+            select(supplies.c.supply_id, chain_end()).where(
+                supplies.c.supply_id.in_(supply_ids[place : place + _AT_ONCE])
             )
-            for supply, since, until, energy in rows:
-                spans.setdefault(supply, []).append((since, until, energy))
-        for supply in part:
-            found[supply] = _by_day(spans.get(supply, ()), ends.get(supply), days)
+        )
+        found.update({row[0]: row[1] for row in rows if row[1] is not None})
     return found
+
+
+def chain_end() -> ColumnElement[datetime]:
+    """Until when each of `supplies` is settled; NULL: nothing is.
+
+    Looked up from the end of its chain: the last settlement that corrects none is the last span.
+    """
+    last = settlements.alias("last_span")
+    return (
+        select(last.c.until)
+        .where(
+            last.c.supply_id == supplies.c.supply_id,
+            last.c.reverses_seq.is_(None),
+            last.c.replaces_seq.is_(None),
+        )
+        .order_by(last.c.seq.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
 
 
 def waiting_of(connection: Connection, account_id: int) -> list[Waiting]:
@@ -254,29 +236,6 @@ def waiting_of(connection: Connection, account_id: int) -> list[Waiting]:
         .order_by(settlement_waits.c.supply_id)
     )
     return [Waiting(**row._mapping) for row in rows]
-
-
-def _by_day(
-    spans: Iterable[tuple[datetime, datetime, int]], end: datetime | None, days: int
-) -> list[int]:
-    if end is None:
-        return []
-    oldest = end
-    ends_wh = [0] * (days + 1)
-    """Energy since so many days before the end, from 0 days on; differences are exact."""
-    for since, until, energy in spans:
-        oldest = min(oldest, since)
-        length = until - since
-        for day in range(1, days + 1):
-            begin = end - day * _DAY
-            if begin >= until:
-                continue
-            inside = min(length, until - begin)
-            ends_wh[day] += (
-                energy * (inside // timedelta(seconds=1)) // (length // timedelta(seconds=1))
-            )
-    known = min(days, -((oldest - end) // _DAY))
-    return [ends_wh[day] - ends_wh[day - 1] for day in range(known, 0, -1)]
 
 
 def _is_reversed() -> Any:

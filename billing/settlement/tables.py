@@ -8,7 +8,7 @@
 `settlement_reviews`       what a check has flagged; open until a person decides
 `settlement_policy`        the utility's own acts of checks, where they differ from the defaults
 `supply_capacities`        what a supply has contracted, for tariffs that charge it
-`settlement_marks`         how far corrections of readings were looked at
+`settlement_marks`         how far corrections were followed, and what was reported: `marks`
 `settlement_reports`       the monthly report; reviewed by a second person before it is final
 `settlement_report_lines`  its lines, one for each area
 =========================  ===================================================================
@@ -86,8 +86,7 @@ settlements: Final = table(
         "settled_at",
         sqlite_where=text("reason IS NOT NULL"),
         postgresql_where=text("reason IS NOT NULL"),
-    ),
-    clustered=True,
+    ),  # not clustered: a row is a kilobyte, and its tree would have no more than four to a page
 )
 
 settlement_runs: Final = table(

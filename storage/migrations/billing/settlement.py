@@ -64,7 +64,6 @@ def _make_settlements() -> None:
             "reason",
             "(reverses_seq IS NULL AND replaces_seq IS NULL) OR reason IS NOT NULL",
         ),
-        clustered=True,
     )
     op.create_index("ix_settlements_account_until", name, ["account_id", "until"])
     for column in ("reverses", "replaces"):
@@ -281,6 +280,9 @@ def _make_policy() -> None:
     triggers.immutable(name, ["supply_id", "since"])
     name = "settlement_marks"
     table(name, text("name"), number("value"), primary(name, "name"))
+    # there from the beginning, so that whoever moves them, or waits for it, finds a row to lock
+    for mark in ("reading_corrections", "reported"):
+        op.execute(f"INSERT INTO {name} (name, value) VALUES ('{mark}', 0)")
 
 
 def _make_reports() -> None:
