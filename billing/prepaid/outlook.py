@@ -185,7 +185,7 @@ def _outlooks(
 ) -> list[Outlook]:
     ids = [each.account_id for each in found]
     held = balances(connection, ids)
-    ends = settled_until(connection, ids) if ids else {}
+    ends = settled_until(connection, ids, office.now()) if ids else {}
     today = office.today()
     outlooks: list[Outlook] = []
     for each in found:

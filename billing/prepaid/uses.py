@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from billing.accounts.tables import supplies
 from billing.office import Office
 from billing.prepaid.running_out import NO_USE, Use, use_of
+from billing.settlement.looking import chain_end
 from billing.settlement.tables import settlements
 
 _DAY: Final = timedelta(days=1)
@@ -51,18 +52,21 @@ def uses_of(
     return found
 
 
-def settled_until(connection: Connection, account_ids: Sequence[int]) -> dict[int, datetime]:
-    """Until when accounts are settled (the supply that is behind counts); none: left out."""
-    ends = (
-        select(settlements.c.account_id, func.max(settlements.c.until).label("until"))
-        .where(settlements.c.account_id.in_(account_ids))
-        .group_by(settlements.c.account_id, settlements.c.supply_id)
-        .subquery()
-    )
+def settled_until(
+    connection: Connection, account_ids: Sequence[int], at: datetime
+) -> dict[int, datetime]:
+    """Until when accounts are settled (of the supplies that they have then, the one that is behind
+    counts); none: left out."""
     rows = connection.execute(
-        select(ends.c.account_id, func.min(ends.c.until)).group_by(ends.c.account_id)
+        select(supplies.c.account_id, chain_end()).where(
+            supplies.c.account_id.in_(account_ids), _goes_on(at)
+        )
     )
-    return {row[0]: row[1] for row in rows}
+    found: dict[int, datetime] = {}
+    for account_id, until in rows:
+        if until is not None:
+            found[account_id] = min(until, found.get(account_id, until))
+    return found
 
 
 @dataclass(slots=True)
@@ -126,6 +130,10 @@ def _settled(account_ids: Sequence[int], since: datetime, at: datetime) -> Any:
             settlements.c.account_id.in_(account_ids),
             settlements.c.until > since,
             supplies.c.account_id == settlements.c.account_id,
-            supplies.c.until.is_(None) | (supplies.c.until > at),
+            _goes_on(at),
         )
     )
+
+
+def _goes_on(at: datetime) -> ColumnElement[bool]:
+    return supplies.c.until.is_(None) | (supplies.c.until > at)

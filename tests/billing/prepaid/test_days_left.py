@@ -9,8 +9,9 @@ from datetime import date, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
+from billing.accounts.tables import supplies
 from billing.ledger.books import ensure_account
 from billing.ledger.entry import Entry, EntryKind
 from billing.ledger.posting import post
@@ -160,6 +161,25 @@ def test_req17_about_n_days_are_left_by_the_customers_own_use(office: Office, cl
     assert found.runs_out_on == MONDAY + timedelta(days=10)
     clock.now += timedelta(days=2)
     assert _outlook(customer).days_left == 8, "what is used and not settled yet counts"
+
+
+def test_req17_a_supply_that_ended_long_ago_is_not_behind(office: Office, clock: Clock) -> None:
+    clock.now = office.day_start(MONDAY) + timedelta(hours=9)
+    customer = _customer(office)
+    begun, ended = (MONDAY - timedelta(days=back) for back in (60, 59))
+    with office.writing() as connection:
+        supply_id, _ = make_supply(
+            connection, office, customer.account_id, since=office.day_start(begun)
+        )
+    Customer(office, customer.account_id, supply_id).settle(begun, 5_00)
+    with office.writing() as connection:
+        connection.execute(
+            update(supplies)
+            .where(supplies.c.supply_id == supply_id)
+            .values(until=office.day_start(ended))
+        )
+    customer.pay(5_00)
+    assert _outlook(customer).days_left == 10
 
 
 def test_req17_the_reminder_comes_once_until_money_comes(office: Office, clock: Clock) -> None:
