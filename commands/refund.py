@@ -186,12 +186,12 @@ def fail(refund_id: int, reason: str, operator: str, database: str, as_json: boo
 def reroute(
     refund_id: int, channel: str, reason: str, operator: str, database: str, as_json: bool
 ) -> None:
-    """Pay REFUND by another CHANNEL."""
+    """Have REFUND paid by another CHANNEL; it waits for approval again."""
     from billing.payments.refunds import RefundDesk
 
     with open_office(database, operator) as office:
         found = RefundDesk(office).reroute(refund_id, channel, reason)
-        _answer(office, found, f"is to be paid by {channel}", as_json=as_json)
+        _answer(office, found, f"waits for approval: by {channel}", as_json=as_json)
 
 
 @refund.command()
@@ -346,6 +346,7 @@ def _object(each: Refund, office: Office) -> dict[str, Any]:
         "asked_at": at(each.asked_at),
         "asked_by": each.asked_by,
         "due_at": at(last_moment),
+        "routed_by": each.routed_by,
         "decided_by": each.approved_by,
         "paid_at": at(each.paid_at),
         "paid_reference": each.paid_reference,

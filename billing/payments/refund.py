@@ -81,6 +81,8 @@ class Refund:
     paid_at: datetime | None
     paid_by: str | None
     paid_reference: str | None
+    routed_by: str | None
+    """Who last sent it another way; None: it goes as it was asked."""
 
     @property
     def source(self) -> str:
@@ -180,7 +182,7 @@ def locked(connection: Connection, refund_id: int, state: RefundState, act: str)
 
 
 def set_refund(connection: Connection, refund_id: int, **values: Any) -> None:
-    """Bring a refund on; the database lets none go back."""
+    """Bring a refund on; the database lets none go back, but for another way."""
     connection.execute(update(refunds).where(refunds.c.refund_id == refund_id).values(**values))
 
 
@@ -227,4 +229,5 @@ def refund_of(row: Any) -> Refund:
         paid_at=row.paid_at,
         paid_by=row.paid_by,
         paid_reference=row.paid_reference,
+        routed_by=row.routed_by,
     )

@@ -7,10 +7,13 @@ payout approved (closing: asked) less, against                 ``billing.refunds
 paid out                        –                             ``billing.refunds`` less, the
                                                               channel's money less
 payout failed, or refused then  more again                    ``billing.refunds`` less
+sent another way                –                             –
 correction approved             more or less                  ``billing.adjustments``
 ==============================  ============================  =============================
 
-Nobody pays out a second time: who pays locks the refund's row first, and it has a state.
+Nobody pays out a second time: who pays locks the refund's row first, and it has a state.  By which
+way money leaves is a part of what was approved: one that is sent another way waits for approval
+again, by somebody who has neither asked for it nor sent it there.
 """
 
 from __future__ import annotations
@@ -198,7 +201,7 @@ class RefundDesk:
 
         Raises:
             RightMissingError: needs ``approve``.
-            SecondPersonError: one's own.
+            SecondPersonError: one's own, or one that oneself has sent another way.
             RefundTooMuchError: the account does not hold so much any more.
             UnknownRefundError, RefundStateError: as they say.
         """
@@ -213,6 +216,11 @@ class RefundDesk:
             self._enter(connection, refund)
             is_payout = refund.kind is RefundKind.PAYOUT
             now = self.office.now()
+            if refund.routed_by == self.office.person.name:
+                raise SecondPersonError(
+                    f"{refund.routed_by or 'You'} sent refund {refund_id} by {refund.channel}: "
+                    "another person approves it."
+                )
             set_refund(
                 connection,
                 refund_id,
@@ -301,25 +309,33 @@ class RefundDesk:
             return self._told(connection, "refund.failed", refund_id, require_reason(reason))
 
     def reroute(self, refund_id: int, channel: str, reason: str) -> Refund:
-        """Pay it by another channel: the agreed one cannot be used any more.
+        """Have it paid by another channel: the agreed one cannot be used any more.
+
+        It waits for approval again: what was approved was another way.
 
         Raises:
-            RightMissingError: needs ``approve``.
-            SecondPersonError: one's own: by which way it goes was approved, too.
-            UnknownRefundError, RefundStateError, UnknownChannelError, BadEntryError: as they say.
+            RightMissingError: needs ``serve``.
+            RefundStateError: it waits for no payout, or goes this way already.
+            UnknownRefundError, UnknownChannelError, ChannelClosedError, BadEntryError: as they
+                say.
         """
-        self.office.require(Right.APPROVE)
+        self.office.require(Right.SERVE)
         with self.office.writing() as connection:
             refund = find_refund(connection, refund_id, lock=True)
             if not refund.waits or refund.kind is not RefundKind.PAYOUT:
                 raise RefundStateError(f"Refund {refund_id} waits for no payout.")
-            if refund.asked_by == self.office.person.name:
-                raise SecondPersonError(
-                    f"{refund.asked_by or 'You'} asked for refund {refund_id}: another person "
-                    "sends it another way."
-                )
+            if refund.channel == channel:
+                raise RefundStateError(f"Refund {refund_id} is to be paid by {channel} already.")
             channel_for_money(connection, self.office, channel)
-            set_refund(connection, refund_id, channel=channel)
+            set_refund(
+                connection,
+                refund_id,
+                channel=channel,
+                routed_by=self.office.person.name,
+                state=RefundState.ASKED.value,
+                decided_at=None,
+                approved_by=None,
+            )
             words = f"{refund.channel} to {channel}: {require_reason(reason)}"
             return self._told(connection, "refund.rerouted", refund_id, words)
 

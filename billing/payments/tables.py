@@ -198,6 +198,7 @@ refunds: Final = table(
     CheckConstraint("(kind = 'payout') = (channel IS NOT NULL)", name="channel"),
     CheckConstraint("(account_id IS NULL) = (payment_id IS NOT NULL)", name="of"),
     CheckConstraint("payment_id IS NULL OR kind = 'payout'", name="payment_id"),
+    Column("routed_by", Text, comment="who last sent it another way; none: as it was asked"),
     CheckConstraint(
         "cause IN ('wrong_reading', 'wrong_tariff', 'paid_twice', 'wrong_account', 'closing', "
         "'goodwill', 'other')",
@@ -211,7 +212,12 @@ refunds: Final = table(
         "(state = 'asked') = (decided_at IS NULL) AND (state = 'asked') = (approved_by IS NULL)",
         name="decided",
     ),
-    CheckConstraint("state IN ('asked', 'refused') OR approved_by <> asked_by", name="two"),
+    CheckConstraint(
+        "state IN ('asked', 'refused') OR (approved_by <> asked_by "
+        "AND (routed_by IS NULL OR approved_by <> routed_by))",
+        name="two",
+    ),
+    CheckConstraint("routed_by IS NULL OR kind = 'payout'", name="routed_by"),
     CheckConstraint(
         "state NOT IN ('approved', 'paid', 'failed', 'done') OR entered_at IS NOT NULL",
         name="entered",

@@ -34,7 +34,7 @@ def tell_received(
 
 
 def tell_refund(connection: Connection, office: Office, refund: Refund) -> None:
-    """Money will be paid out; told when that was approved."""
+    """Money will be paid out; told when that was approved, once for each way."""
     if refund.account_id is None or refund.channel is None:
         return
     about: dict[str, str | int] = {
@@ -42,5 +42,5 @@ def tell_refund(connection: Connection, office: Office, refund: Refund) -> None:
         "by_on": refund.due_at.astimezone(office.zone).date().isoformat(),
         "refund_channel": refund.channel,
     }
-    once = f"refund {refund.refund_id}"
+    once = f"refund {refund.refund_id} by {refund.channel}"
     queue_notice(connection, office, Notice(Event.REFUND, refund.account_id, once, about))

@@ -256,6 +256,7 @@ def _make_refunds() -> None:
         ),
         check(name, "channel", "(kind = 'payout') = (channel IS NOT NULL)"),
         check(name, "of", "(account_id IS NULL) = (payment_id IS NOT NULL)"),
+        text("routed_by", null=True, comment="who last sent it another way; none: as it was asked"),
         check(name, "payment_id", "payment_id IS NULL OR kind = 'payout'"),
         check(
             name,
@@ -271,7 +272,13 @@ def _make_refunds() -> None:
             "(state = 'asked') = (decided_at IS NULL) "
             "AND (state = 'asked') = (approved_by IS NULL)",
         ),
-        check(name, "two", "state IN ('asked', 'refused') OR approved_by <> asked_by"),
+        check(
+            name,
+            "two",
+            "state IN ('asked', 'refused') OR (approved_by <> asked_by "
+            "AND (routed_by IS NULL OR approved_by <> routed_by))",
+        ),
+        check(name, "routed_by", "routed_by IS NULL OR kind = 'payout'"),
         check(
             name,
             "entered",
@@ -312,9 +319,12 @@ def _make_refunds() -> None:
     )
     triggers.updated_only_if(
         name,
-        "OLD.state = NEW.state OR (OLD.state = 'asked' AND NEW.state IN ('approved', 'refused', "
-        "'done')) OR (OLD.state = 'approved' AND NEW.state IN ('paid', 'failed'))",
-        "a state never goes back",
+        "(OLD.state = NEW.state OR (OLD.state = 'asked' AND NEW.state IN ('approved', 'refused', "
+        "'done')) OR (OLD.state = 'approved' AND (NEW.state IN ('paid', 'failed') "
+        "OR (NEW.state = 'asked' AND NEW.channel <> OLD.channel)))) "
+        "AND (coalesce(NEW.channel, '') = coalesce(OLD.channel, '') "
+        "OR (NEW.state = 'asked' AND NEW.routed_by IS NOT NULL))",
+        "a state never goes back, and another way is approved anew",
     )
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from billing.accounts.tables import customer_accounts
 from billing.faults import BadEntryError, OfficeRefusedError, RightMissingError
 from billing.ledger.posting import balance
+from billing.notices.tables import notices
 from billing.office import Office
+from billing.payments.channels import channel_for_money
 from billing.payments.door import take
 from billing.payments.faults import (
     RefundStateError,
@@ -38,6 +41,11 @@ def anna(office: Office) -> RefundDesk:
 @pytest.fixture
 def boris(office: Office) -> RefundDesk:
     return RefundDesk(office.acting(BORIS))
+
+
+@pytest.fixture
+def chief(office: Office) -> RefundDesk:
+    return RefundDesk(office.acting(Person("chief", frozenset(Right))))
 
 
 @pytest.fixture
@@ -135,7 +143,7 @@ def test_a_refund_that_cannot_be_paid_is_on_the_account_again(
 
 
 def test_req03_what_is_left_on_a_closing_account_is_paid_out(
-    office: Office, anna: RefundDesk, boris: RefundDesk, account_id: int
+    office: Office, anna: RefundDesk, boris: RefundDesk, chief: RefundDesk, account_id: int
 ) -> None:
     with office.writing() as connection:
         refund_id = refund_to_pay(
@@ -151,22 +159,52 @@ def test_req03_what_is_left_on_a_closing_account_is_paid_out(
     with pytest.raises(RefundStateError):
         anna.fail(refund_id, "the bank account is closed")
     assert boris.reroute(refund_id, "counter", "the bank account is closed").channel == "counter"
+    chief.approve(refund_id)
+    assert _balance(office, account_id) == 0, "debited once"
     assert anna.pay(refund_id).paid_reference == f"refund {refund_id}"
     assert _book(office, "billing.refunds") == 0
     assert _book(office, "tender.cash") == -100_00
 
 
-def test_req29_who_asked_for_a_refund_does_not_send_it_another_way(
-    anna: RefundDesk, boris: RefundDesk, account_id: int
+def test_req29_a_refund_that_is_sent_another_way_is_approved_anew(
+    office: Office, anna: RefundDesk, boris: RefundDesk, chief: RefundDesk, account_id: int
 ) -> None:
-    refund_id = _asked(boris, account_id).refund_id
-    chief = Person("chief", frozenset(Right))
-    RefundDesk(anna.office.acting(chief)).approve(refund_id)
-    with pytest.raises(SecondPersonError, match="boris"):
-        boris.reroute(refund_id, "counter", "cash is handier")
-    assert boris.refund(refund_id).channel == "bank"
-    rerouted = RefundDesk(anna.office.acting(chief)).reroute(refund_id, "counter", "no account")
-    assert rerouted.channel == "counter"
+    """Whoever approved the way to the bank does not take the money out of the drawer alone."""
+    refund_id = _asked(anna, account_id).refund_id
+    boris.approve(refund_id)
+    rerouted = boris.reroute(refund_id, "counter", "no bank account any more")
+    assert (rerouted.state, rerouted.channel) == (RefundState.ASKED, "counter")
+    assert (rerouted.approved_by, rerouted.routed_by) == (None, "boris")
+    with pytest.raises(RefundStateError):
+        boris.pay(refund_id)
+    for desk, name in ((anna, "anna"), (boris, "boris")):
+        with pytest.raises(SecondPersonError, match=name):
+            desk.approve(refund_id)
+    with pytest.raises(RefundStateError, match="already"):
+        boris.reroute(refund_id, "counter", "again")
+    assert chief.approve(refund_id).entered_at == rerouted.entered_at
+    assert _balance(office, account_id) == 60_00, "debited once"
+    assert boris.pay(refund_id).state is RefundState.PAID
+    with office.reading() as connection:
+        told = connection.scalars(select(notices.c.about).where(notices.c.event == "refund")).all()
+    assert [json.loads(each)["refund_channel"] for each in told] == ["bank", "counter"]
+
+
+def test_req29_the_database_lets_no_refund_go_another_way_with_the_old_approval(
+    office: Office, anna: RefundDesk, boris: RefundDesk, account_id: int
+) -> None:
+    refund_id = boris.approve(_asked(anna, account_id).refund_id).refund_id
+    with office.writing() as connection:
+        channel_for_money(connection, office, "counter")
+    now = office.now()
+    again = {"state": "asked", "decided_at": None, "approved_by": None}
+    for values in ({"channel": "counter"}, {"channel": "counter", "routed_by": "boris"}, again):
+        with pytest.raises(OfficeRefusedError), office.writing() as connection:
+            connection.execute(update(refunds).values(**values))
+    boris.reroute(refund_id, "counter", "no bank account any more")
+    his_own = {"state": "approved", "decided_at": now, "approved_by": "boris"}
+    with pytest.raises(OfficeRefusedError), office.writing() as connection:
+        connection.execute(update(refunds).values(**his_own))
 
 
 def test_req08_a_correction_is_an_entry_that_two_people_stand_for(
