@@ -213,14 +213,14 @@ class RefundDesk:
                     f"{refund.asked_by or 'You'} asked for refund {refund_id}: another person "
                     "approves it."
                 )
-            self._enter(connection, refund)
-            is_payout = refund.kind is RefundKind.PAYOUT
-            now = self.office.now()
             if refund.routed_by == self.office.person.name:
                 raise SecondPersonError(
                     f"{refund.routed_by or 'You'} sent refund {refund_id} by {refund.channel}: "
                     "another person approves it."
                 )
+            self._enter(connection, refund)
+            is_payout = refund.kind is RefundKind.PAYOUT
+            now = self.office.now()
             set_refund(
                 connection,
                 refund_id,

@@ -189,6 +189,7 @@ refunds: Final = table(
     Column("paid_at", UtcTimestamp),
     Column("paid_by", Text),
     Column("paid_reference", Text, comment="of the channel that paid it out"),
+    Column("routed_by", Text, comment="who last sent it another way; none: as it was asked"),
     UniqueConstraint("channel", "paid_reference"),
     UniqueConstraint("payment_id"),
     CheckConstraint("kind IN ('payout', 'correction')", name="kind"),
@@ -198,7 +199,6 @@ refunds: Final = table(
     CheckConstraint("(kind = 'payout') = (channel IS NOT NULL)", name="channel"),
     CheckConstraint("(account_id IS NULL) = (payment_id IS NOT NULL)", name="of"),
     CheckConstraint("payment_id IS NULL OR kind = 'payout'", name="payment_id"),
-    Column("routed_by", Text, comment="who last sent it another way; none: as it was asked"),
     CheckConstraint(
         "cause IN ('wrong_reading', 'wrong_tariff', 'paid_twice', 'wrong_account', 'closing', "
         "'goodwill', 'other')",

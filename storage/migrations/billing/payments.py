@@ -243,6 +243,7 @@ def _make_refunds() -> None:
         time("paid_at", null=True),
         text("paid_by", null=True),
         text("paid_reference", null=True, comment="of the channel that paid it out"),
+        text("routed_by", null=True, comment="who last sent it another way; none: as it was asked"),
         foreign(name, ["account_id"], "customer_accounts"),
         foreign(name, ["payment_id"], "payments"),
         foreign(name, ["channel"], "payment_channels"),
@@ -256,7 +257,6 @@ def _make_refunds() -> None:
         ),
         check(name, "channel", "(kind = 'payout') = (channel IS NOT NULL)"),
         check(name, "of", "(account_id IS NULL) = (payment_id IS NOT NULL)"),
-        text("routed_by", null=True, comment="who last sent it another way; none: as it was asked"),
         check(name, "payment_id", "payment_id IS NULL OR kind = 'payout'"),
         check(
             name,
