@@ -126,7 +126,8 @@ def _say(manifest: Manifest, file: Path, seconds: float, what: str, *, as_json: 
         return
     console.print(
         f"{file} {what}: {rows:,} rows of {len(manifest.rows)} tables, as of {manifest.made_at}, "
-        f"in {seconds:.1f} s."
+        f"in {seconds:.1f} s.",
+        soft_wrap=True,
     )
     console.print(f"Head of the audit trail: {manifest.audit_head}")
 

@@ -37,15 +37,20 @@ def create_schema(connection: Connection) -> None:
     upgrade_schema(connection)
 
 
-def upgrade_schema(connection: Connection) -> None:
-    """Run the migrations that this database has not had yet, in the caller's transaction."""
+def upgrade_schema(connection: Connection, version: str = "head") -> None:
+    """Run the migrations that this database has not had yet, in the caller's transaction.
+
+    Args:
+        connection: inside a write transaction.
+        version: the last one; ``head``: all that there are.
+    """
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, version)
 
 
 def schema_version(connection: Connection) -> str | None:

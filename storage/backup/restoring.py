@@ -10,11 +10,13 @@ from sqlalchemy import Engine, make_url
 
 from storage.backup.archive import Counting, Manifest, pieces_of, reading_archive
 from storage.backup.checking import check_sqlite, check_trail, compare, count_all, is_empty
-from storage.backup.faults import BackupFileError
+from storage.backup.faults import BackupBrokenError, BackupFileError
 from storage.backup.postgresql_dump import loading, tool
+from storage.backup.shape import Shape, fresh_shape, require_shape, shape_of
 from storage.backup.sqlite_copy import fold, opened
 from storage.engine import open_engine, reading, shown
 from storage.errors import DatabaseExistsError, DatabaseUnavailableError
+from storage.migrate import require_ours
 from storage.schema import SCHEMA_VERSION
 
 
@@ -28,9 +30,11 @@ def restore(path: Path, url: str, counting: Counting) -> Manifest:
 
     Raises:
         BackupFileError: it is no backup, or one of another kind of database or a newer program.
-        BackupBrokenError: it is damaged; nothing was brought back (PostgreSQL: see the message).
+        BackupBrokenError: it is damaged, or does not hold its rules; nothing was brought back, or
+            (PostgreSQL) it must not be worked with.
         BackupToolError: pg_restore is missing, too old, or has failed; nothing was brought back.
         DatabaseExistsError: the database is not empty; nothing was changed.
+        DatabaseMissingError: what is in the file is no database of ours.
         DatabaseUrlError, DatabaseUnavailableError: the database cannot be opened.
     """
     with reading_archive(path) as (archive, manifest):
@@ -70,7 +74,7 @@ def _restore_sqlite(archive: ZipFile, manifest: Manifest, path: Path, counting: 
         try:
             with reading(engine) as connection:
                 check_sqlite(connection)
-            _look_through(engine, manifest, counting)
+            _look_through(engine, manifest, fresh_shape(engine, manifest.schema), counting)
         finally:
             engine.dispose()
         fold(beside)
@@ -94,6 +98,7 @@ def _restore_postgresql(archive: ZipFile, manifest: Manifest, url: str, counting
                     "one (`createdb`)."
                 )
             tool("pg_restore", connection)
+        wanted = fresh_shape(engine, manifest.schema)
         with counting("Checking the file") as progress:
             for _piece in pieces_of(archive, manifest, progress):
                 pass
@@ -104,13 +109,17 @@ def _restore_postgresql(archive: ZipFile, manifest: Manifest, url: str, counting
         ):
             for piece in pieces_of(archive, manifest, progress):
                 out.write(piece)
-        _look_through(engine, manifest, counting)
+        _look_through(engine, manifest, wanted, counting)
     finally:
         engine.dispose()
 
 
-def _look_through(engine: Engine, manifest: Manifest, counting: Counting) -> None:
+def _look_through(engine: Engine, manifest: Manifest, wanted: Shape, counting: Counting) -> None:
     with reading(engine) as connection:
+        found = require_ours(connection)
+        if found != manifest.schema:
+            raise BackupBrokenError(f"The schema should be {manifest.schema} and is {found}.")
+        require_shape(wanted, shape_of(connection))
         with counting("Counting") as progress:
             compare(manifest, count_all(connection, progress))
         with counting("Checking the trail") as progress:

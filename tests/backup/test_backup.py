@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import stat
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ from storage.backup.postgresql_dump import TOOLS_VARIABLE
 from storage.backup.restoring import restore
 from storage.engine import open_engine, reading, writing
 from storage.errors import DatabaseExistsError, DatabaseMissingError, InvariantError
+from storage.migrate import upgrade_schema
 from tests.billing.accounts.desks import desk_of, open_account
 from tests.billing.made import make_account, make_supply
 from tests.shop.databases import Databases, SqliteFiles
@@ -283,3 +285,98 @@ def test_a_missing_tool_is_said_to_be_missing(
     with pytest.raises(BackupToolError, match="9"):
         back_up(database_url, tmp_path / "new", _counting)
     assert not (tmp_path / "new").exists()
+
+
+_SWITCHED_OFF = "ALTER TABLE account_entries DISABLE TRIGGER account_entries_update"
+_HOLLOW = (
+    "CREATE OR REPLACE FUNCTION account_entries_update() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$ BEGIN RETURN NEW; END $$"
+)
+_TAKEN_OUT = {
+    "postgresql": {
+        "lacks the trigger account_entries.account_entries_update": (
+            "DROP TRIGGER account_entries_update ON account_entries"
+        ),
+        "lacks the constraint account_entries.ck_account_entries_amount_minor": (
+            "ALTER TABLE account_entries DROP CONSTRAINT ck_account_entries_amount_minor"
+        ),
+        "lacks the index uq_collection_cases_account": "DROP INDEX uq_collection_cases_account",
+        "must not have the trigger that is switched off": _SWITCHED_OFF,
+        "not as it should be: the function account_entries_update": _HOLLOW,
+        "not as it should be: the column account_entries.source": (
+            "ALTER TABLE account_entries ALTER COLUMN source DROP NOT NULL"
+        ),
+        "must not have the rule audit_lines.unseen": (
+            "CREATE RULE unseen AS ON INSERT TO audit_lines WHERE NEW.action = 'x' "
+            "DO INSTEAD NOTHING"
+        ),
+    },
+    "sqlite": {
+        "lacks the trigger account_entries.account_entries_update": (
+            "DROP TRIGGER account_entries_update"
+        ),
+        "lacks the constraint account_entries.ck_account_entries_amount_minor": (
+            "UPDATE sqlite_master SET sql = replace(sql, "
+            "'CONSTRAINT ck_account_entries_amount_minor CHECK (amount_minor <> 0)', "
+            "'CHECK (1)') WHERE name = 'account_entries'"
+        ),
+        "lacks the index uq_collection_cases_account": "DROP INDEX uq_collection_cases_account",
+        "must not have the trigger audit_lines.unseen": (
+            "CREATE TRIGGER unseen BEFORE INSERT ON audit_lines WHEN NEW.action = 'x' "
+            "BEGIN SELECT RAISE(IGNORE); END"
+        ),
+    },
+}
+
+
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("lost", _TAKEN_OUT["sqlite"])
+def test_req30_a_sqlite_backup_that_has_lost_a_rule_is_not_brought_back(
+    office: Office, database_url: str, databases: Databases, tmp_path: Path, lost: str
+) -> None:
+    _fill(office, 1)
+    office.engine.dispose()
+    with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"))) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        assert connection.execute(_TAKEN_OUT["sqlite"][lost]).rowcount in (-1, 1)
+        connection.commit()
+    _require_refused(database_url, databases, tmp_path, lost)
+
+
+@pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("lost", _TAKEN_OUT["postgresql"])
+def test_req30_a_postgresql_backup_that_has_lost_a_rule_is_refused(
+    office: Office, database_url: str, databases: Databases, tmp_path: Path, lost: str
+) -> None:
+    _fill(office, 1)
+    with writing(office.engine) as connection:
+        connection.execute(sql(_TAKEN_OUT["postgresql"][lost]))
+    _require_refused(database_url, databases, tmp_path, lost)
+
+
+def _require_refused(url: str, databases: Databases, folder: Path, words: str) -> None:
+    file, target = folder / "shop.backup", databases.empty()
+    back_up(url, file, _counting)
+    try:
+        with pytest.raises(BackupBrokenError, match=words):
+            restore(file, target, _counting)
+        if isinstance(databases, SqliteFiles):
+            assert not Path(target.removeprefix("sqlite:///")).exists()
+    finally:
+        databases.discard(target)
+
+
+def test_a_backup_of_an_older_schema_with_an_index_of_ones_own_is_brought_back(
+    databases: Databases, tmp_path: Path
+) -> None:
+    old, target, file = databases.empty(), databases.empty(), tmp_path / "old.backup"
+    engine = open_engine(old, create=True)
+    with writing(engine) as connection:
+        upgrade_schema(connection, "0005")
+        connection.execute(sql("CREATE INDEX ix_of_ones_own ON meters (customer)"))
+    engine.dispose()
+    back_up(old, file, _counting)
+    try:
+        assert restore(file, target, _counting).schema == "0005"
+    finally:
+        databases.discard(target)
