@@ -19,6 +19,8 @@ from storage.backup.faults import BackupToolError
 TOOLS_VARIABLE: Final = "METERHOUSE_PG_BIN"
 """The folder of pg_dump and pg_restore, where they are not on the PATH."""
 _PASSWORD: Final = "PGPASSWORD"
+_SECRETS: Final = ("sslpassword", "oauth_client_secret")
+"""What libpq takes in no other way than among the words of a command, where all could see it."""
 _SAID_MAX: Final = 500
 
 
@@ -128,7 +130,17 @@ def database_bytes(connection: Connection) -> int:
 
 
 def _libpq(url: URL) -> str:
-    """The URL as libpq takes it, without the password, which others could see there."""
+    """The URL as libpq takes it, without the password, which others could see there.
+
+    Raises:
+        BackupToolError: it holds another secret.
+    """
+    secret = next((each for each in _SECRETS if each in url.query), None)
+    if secret is not None:
+        raise BackupToolError(
+            f"The {secret} of the database's URL would be seen by everybody on this machine. Put "
+            "it into a service file (PGSERVICEFILE) and name that: postgresql:///?service=NAME."
+        )
     return URL.create(
         "postgresql",
         username=url.username,

@@ -29,7 +29,7 @@ from storage.backup.faults import BackupBrokenError, BackupFileError, BackupTool
 from storage.backup.making import back_up
 from storage.backup.postgresql_dump import TOOLS_VARIABLE
 from storage.backup.restoring import restore
-from storage.engine import open_engine, reading, writing
+from storage.engine import open_engine, reading, shown, writing
 from storage.errors import DatabaseExistsError, DatabaseMissingError, InvariantError
 from storage.migrate import upgrade_schema
 from tests.billing.accounts.desks import desk_of, open_account
@@ -380,3 +380,58 @@ def test_a_backup_of_an_older_schema_with_an_index_of_ones_own_is_brought_back(
         assert restore(file, target, _counting).schema == "0005"
     finally:
         databases.discard(target)
+
+
+@pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("way", ["of the user", "among the settings"])
+def test_the_password_is_in_no_command_line(
+    database_url: str,
+    databases: Databases,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+) -> None:
+    """Everybody on the machine sees the words of a command."""
+    secret, target = "not-for-others", databases.empty()
+
+    def with_password(url: str) -> str:
+        parsed = make_url(url)
+        if way == "of the user":
+            return parsed.set(
+                username=parsed.username or "postgres", password=secret
+            ).render_as_string(hide_password=False)
+        return parsed.update_query_dict({"password": secret}).render_as_string(hide_password=False)
+
+    folder, seen = tmp_path / "bin", tmp_path / "seen"
+    folder.mkdir()
+    for name in ("pg_dump", "pg_restore"):
+        real = Path(os.environ[TOOLS_VARIABLE]) / name
+        (folder / name).write_text(
+            f'#!/bin/sh\necho "{name} $PGPASSWORD: $*" >> {seen}\nexec {real} "$@"\n'
+        )
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv(TOOLS_VARIABLE, str(folder))
+    file = tmp_path / "shop.backup"
+    back_up(with_password(database_url), file, _counting)
+    try:
+        restore(file, with_password(target), _counting)
+    finally:
+        databases.discard(target)
+    lines = [line for line in seen.read_text().splitlines() if "--version" not in line]
+    assert [line.split(":")[0] for line in lines] == [
+        f"pg_dump {secret}",
+        f"pg_restore {secret}",
+    ]
+    assert all(secret not in line.partition(":")[2] for line in lines)
+    assert secret not in shown(with_password(database_url))
+
+
+@pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
+def test_a_secret_that_only_a_command_line_could_carry_is_refused(
+    database_url: str, tmp_path: Path
+) -> None:
+    url = make_url(database_url).update_query_dict({"sslpassword": "not-for-others"})
+    with pytest.raises(BackupToolError, match="service file") as refused:
+        back_up(url.render_as_string(hide_password=False), tmp_path / "new", _counting)
+    assert "not-for-others" not in str(refused.value)
+    assert not (tmp_path / "new").exists()
