@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select
 
 from billing.collecting.ageing import due_day
 from billing.collecting.cases import (
@@ -23,25 +23,18 @@ from billing.collecting.cases import (
     resume_case,
     running_cases,
 )
-from billing.collecting.faults import (
-    NothingOwedError,
-    OtherPersonError,
-    PlanError,
-    PlanStateError,
-    UnknownPlanError,
-)
+from billing.collecting.faults import PlanError
+from billing.collecting.requests import Requests, require_reason
 from billing.collecting.rule_store import rules_in_force
 from billing.collecting.rules import DeferralTerms
 from billing.collecting.standings import overdue_of
 from billing.collecting.stepping import reconnect
 from billing.collecting.tables import collection_cases, deferrals
-from billing.faults import BadEntryError
 from billing.ledger.books import BETWEEN
 from billing.ledger.entry import Entry, EntryKind
-from billing.ledger.posting import balances, lock, post
+from billing.ledger.posting import lock, post
 from billing.office import Office
 from billing.person import Right
-from storage import audit
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +53,25 @@ class Deferral:
     asked_at: datetime
     approved_by: str | None
     granted_at: datetime | None
+
+    @property
+    def number(self) -> int:
+        """Its own."""
+        return self.deferral_id
+
+    @property
+    def detail(self) -> str:
+        """What the audit trail says of it."""
+        return f"{self.amount_minor} until {self.due_at.isoformat()}"
+
+
+_DEFERRALS: Final[Requests[Deferral]] = Requests(
+    name="deferral",
+    action="deferral",
+    done="put off",
+    table=deferrals,
+    read=lambda _, rows: [Deferral(**row._mapping) for row in rows],
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,34 +98,30 @@ class DeferralDesk:
             RightMissingError: the person may not collect.
         """
         self.office.require(Right.COLLECT)
-        if not reason.strip():
-            raise BadEntryError("Say why it may be paid later: an auditor will ask.")
+        require_reason(reason, "it may be paid later")
         with self.office.writing() as connection:
             lock(connection, [account_id])
             terms = rules_in_force(connection).rules.deferral
             days = (until - self.office.today()).days
             if not 1 <= days <= terms.days_max:
                 raise PlanError(f"A due date is put off by 1 to {terms.days_max} days from today.")
-            amount = _amount(connection, self.office, account_id, amount_minor)
+            amount = _DEFERRALS.amount(connection, self.office, account_id, amount_minor)
             two = _two_because(self.office, terms, amount, days)
-            deferral_id: int = connection.execute(
-                insert(deferrals)
-                .values(
-                    account_id=account_id,
-                    state="asked",
-                    amount_minor=amount,
-                    due_at=self.office.day_start(until + timedelta(days=1)),
-                    reason=reason.strip(),
-                    two_because=two,
-                    asked_by=self.office.person.name,
-                    asked_at=self.office.now(),
-                )
-                .returning(deferrals.c.deferral_id)
-            ).scalar_one()
-            found = deferral_of(connection, deferral_id)
+            due_at = self.office.day_start(until + timedelta(days=1))
+            number = _DEFERRALS.add(
+                connection,
+                self.office,
+                account_id,
+                amount,
+                reason,
+                due_at=due_at,
+                two_because=two,
+            )
+            found = _DEFERRALS.find(connection, number)
             if two is None:
-                found = _grant(connection, self.office, found, None)
-            _record(connection, self.office, "deferral.ask", found, found.reason)
+                _grant(connection, self.office, found, None)
+                found = _DEFERRALS.find(connection, number)
+            _DEFERRALS.record(connection, self.office, "ask", found, found.reason)
             return found
 
     def approve(self, deferral_id: int) -> Deferral:
@@ -126,21 +134,7 @@ class DeferralDesk:
             PlanError: its new due date has passed.
             RightMissingError: the person may not approve.
         """
-        self.office.require(Right.APPROVE)
-        with self.office.writing() as connection:
-            found = _asked(connection, deferral_id)
-            who = self.office.person.name
-            if not who or who == found.asked_by:
-                raise OtherPersonError(
-                    f"Deferral {deferral_id} takes a second person ({found.two_because}): "
-                    f"{found.asked_by or 'nobody'} asked for it and cannot approve it too."
-                )
-            if found.due_at <= self.office.now():
-                raise PlanError(f"The new due date of deferral {deferral_id} has passed.")
-            _amount(connection, self.office, found.account_id, found.amount_minor)
-            found = _grant(connection, self.office, found, who)
-            _record(connection, self.office, "deferral.approve", found, found.two_because or "")
-            return found
+        return _DEFERRALS.approve(self.office, deferral_id, _grant)
 
     def refuse(self, deferral_id: int, why: str) -> Deferral:
         """Refuse one that waits for a second person; nothing was moved.
@@ -149,35 +143,11 @@ class DeferralDesk:
             UnknownPlanError, PlanStateError: there is none, or it waits for nobody.
             RightMissingError: the person may not collect.
         """
-        self.office.require(Right.COLLECT)
-        with self.office.writing() as connection:
-            found = _asked(connection, deferral_id)
-            _change(connection, deferral_id, state="refused")
-            _record(connection, self.office, "deferral.refuse", found, why)
-            return deferral_of(connection, deferral_id)
+        return _DEFERRALS.refuse(self.office, deferral_id, why)
 
     def list(self, *, state: str | None = None, limit: int = 100) -> list[Deferral]:
         """Deferrals, the newest first."""
-        self.office.require(Right.LOOK)
-        query = select(deferrals).order_by(deferrals.c.deferral_id.desc()).limit(limit)
-        if state is not None:
-            query = query.where(deferrals.c.state == state)
-        with self.office.reading() as connection:
-            return [_deferral(row) for row in connection.execute(query)]
-
-
-def deferral_of(connection: Connection, deferral_id: int) -> Deferral:
-    """A deferral by its number.
-
-    Raises:
-        UnknownPlanError: there is none.
-    """
-    row = connection.execute(
-        select(deferrals).where(deferrals.c.deferral_id == deferral_id)
-    ).one_or_none()
-    if row is None:
-        raise UnknownPlanError(f"There is no deferral {deferral_id}.")
-    return _deferral(row)
+        return _DEFERRALS.listed(self.office, state, limit)
 
 
 def resume_deferred(office: Office, limit: int = 100) -> int:
@@ -221,15 +191,12 @@ def _resume(connection: Connection, office: Office, account_id: int, at: datetim
 
 def _grant(
     connection: Connection, office: Office, found: Deferral, approved_by: str | None
-) -> Deferral:
+) -> None:
     at = office.now()
-    _change(
-        connection,
-        found.deferral_id,
-        state="granted",
-        granted_at=at,
-        approved_by=approved_by,
-    )
+    if found.due_at <= at:
+        raise PlanError(f"The new due date of deferral {found.deferral_id} has passed.")
+    granted = {"state": "granted", "granted_at": at, "approved_by": approved_by}
+    _DEFERRALS.change(connection, found.deferral_id, granted)
     overdue = overdue_of(connection, [found.account_id], at)[found.account_id]
     case = running_cases(connection, [found.account_id]).get(found.account_id)
     words = f"A later due date was granted: {due_day(office, found.due_at).isoformat()}."
@@ -244,20 +211,6 @@ def _grant(
         Entry(account_id, kind, -amount, BETWEEN, source, of, due_at=found.due_at),
     ]
     post(connection, office, entries)
-    return deferral_of(connection, found.deferral_id)
-
-
-def _amount(
-    connection: Connection, office: Office, account_id: int, amount_minor: int | None
-) -> int:
-    owed = -balances(connection, [account_id])[account_id]
-    overdue = overdue_of(connection, [account_id], office.now())[account_id].minor
-    amount = (overdue or owed) if amount_minor is None else amount_minor
-    if amount <= 0 or amount > owed:
-        raise NothingOwedError(
-            f"The account owes {office.currency.text(max(owed, 0))}: no more can be put off."
-        )
-    return amount
 
 
 def _two_because(office: Office, terms: DeferralTerms, amount: int, days: int) -> str | None:
@@ -266,35 +219,3 @@ def _two_because(office: Office, terms: DeferralTerms, amount: int, days: int) -
     if days > terms.approve_above_days:
         return f"it is for more than {terms.approve_above_days} days"
     return None
-
-
-def _asked(connection: Connection, deferral_id: int) -> Deferral:
-    lock(connection, [deferral_of(connection, deferral_id).account_id])
-    found = deferral_of(connection, deferral_id)
-    if found.state != "asked":
-        raise PlanStateError(f"Deferral {deferral_id} is {found.state}: it waits for nobody.")
-    return found
-
-
-def _change(connection: Connection, deferral_id: int, **values: object) -> None:
-    connection.execute(
-        update(deferrals).where(deferrals.c.deferral_id == deferral_id).values(**values)
-    )
-
-
-def _deferral(row: Any) -> Deferral:
-    return Deferral(**row._mapping)
-
-
-def _record(
-    connection: Connection, office: Office, action: str, found: Deferral, reason: str
-) -> None:
-    audit.record(
-        connection,
-        office.now(),
-        actor=office.person.name,
-        action=action,
-        subject=str(found.deferral_id),
-        detail=f"account {found.account_id}, {found.amount_minor} until {found.due_at.isoformat()}",
-        reason=reason,
-    )

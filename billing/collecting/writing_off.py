@@ -10,25 +10,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select
 
 from billing.collecting.cases import Outcome, close_case, running_cases
-from billing.collecting.faults import (
-    NothingOwedError,
-    OtherPersonError,
-    PlanStateError,
-    UnknownPlanError,
-)
+from billing.collecting.requests import Requests, require_reason
 from billing.collecting.standings import overdue_of
 from billing.collecting.tables import write_offs
-from billing.faults import BadEntryError
 from billing.ledger.books import WRITTEN_OFF
 from billing.ledger.entry import Entry, EntryKind, Purse
-from billing.ledger.posting import balances, lock, post
+from billing.ledger.posting import balance, lock, post
 from billing.ledger.tables import account_entries
 from billing.office import Office
 from billing.person import Right
-from storage import audit
 
 _AT_ONCE: Final = 100
 
@@ -49,6 +42,30 @@ class WriteOff:
     approved_by: str | None
     done_at: datetime | None
 
+    @property
+    def number(self) -> int:
+        """Its own."""
+        return self.write_off_id
+
+    @property
+    def two_because(self) -> None:
+        """It is above no limit: it always takes two people."""
+        return
+
+    @property
+    def detail(self) -> str:
+        """What the audit trail says of it."""
+        return str(self.amount_minor)
+
+
+_WRITE_OFFS: Final[Requests[WriteOff]] = Requests(
+    name="write-off",
+    action="write_off",
+    done="written off",
+    table=write_offs,
+    read=lambda _, rows: [WriteOff(**row._mapping) for row in rows],
+)
+
 
 @dataclass(frozen=True, slots=True)
 class WriteOffDesk:
@@ -65,26 +82,16 @@ class WriteOffDesk:
             RightMissingError: the person may not collect.
         """
         self.office.require(Right.COLLECT)
-        if not reason.strip():
-            raise BadEntryError("Say why it is given up: an auditor will ask.")
+        require_reason(reason, "it is given up")
         with self.office.writing() as connection:
             lock(connection, [account_id])
-            amount = _amount(connection, self.office, account_id, amount_minor)
-            number: int = connection.execute(
-                insert(write_offs)
-                .values(
-                    account_id=account_id,
-                    state="asked",
-                    amount_minor=amount,
-                    recovered_minor=0,
-                    reason=reason.strip(),
-                    asked_by=self.office.person.name,
-                    asked_at=self.office.now(),
-                )
-                .returning(write_offs.c.write_off_id)
-            ).scalar_one()
-            found = write_off_of(connection, number)
-            _record(connection, self.office, "write_off.ask", found, found.reason)
+            wanted = -balance(connection, account_id) if amount_minor is None else amount_minor
+            amount = _WRITE_OFFS.amount(connection, self.office, account_id, wanted)
+            number = _WRITE_OFFS.add(
+                connection, self.office, account_id, amount, reason, recovered_minor=0
+            )
+            found = _WRITE_OFFS.find(connection, number)
+            _WRITE_OFFS.record(connection, self.office, "ask", found, found.reason)
             return found
 
     def approve(self, write_off_id: int) -> WriteOff:
@@ -96,20 +103,7 @@ class WriteOffDesk:
             NothingOwedError: so much is not owed any more.
             RightMissingError: the person may not approve.
         """
-        self.office.require(Right.APPROVE)
-        with self.office.writing() as connection:
-            found = _asked(connection, write_off_id)
-            who = self.office.person.name
-            if not who or who == found.asked_by:
-                raise OtherPersonError(
-                    f"Write-off {write_off_id} takes a second person: "
-                    f"{found.asked_by or 'nobody'} asked for it and cannot approve it too."
-                )
-            _amount(connection, self.office, found.account_id, found.amount_minor)
-            _give_up(connection, self.office, found, who)
-            found = write_off_of(connection, write_off_id)
-            _record(connection, self.office, "write_off.approve", found, found.reason)
-            return found
+        return _WRITE_OFFS.approve(self.office, write_off_id, _give_up)
 
     def refuse(self, write_off_id: int, why: str) -> WriteOff:
         """Refuse one that waits; nothing was moved.
@@ -118,35 +112,11 @@ class WriteOffDesk:
             UnknownPlanError, PlanStateError: there is none, or it waits for nobody.
             RightMissingError: the person may not collect.
         """
-        self.office.require(Right.COLLECT)
-        with self.office.writing() as connection:
-            found = _asked(connection, write_off_id)
-            _change(connection, write_off_id, state="refused")
-            _record(connection, self.office, "write_off.refuse", found, why)
-            return write_off_of(connection, write_off_id)
+        return _WRITE_OFFS.refuse(self.office, write_off_id, why)
 
     def list(self, *, state: str | None = None, limit: int = 100) -> list[WriteOff]:
         """Write-offs, the newest first."""
-        self.office.require(Right.LOOK)
-        query = select(write_offs).order_by(write_offs.c.write_off_id.desc()).limit(limit)
-        if state is not None:
-            query = query.where(write_offs.c.state == state)
-        with self.office.reading() as connection:
-            return [_write_off(row) for row in connection.execute(query)]
-
-
-def write_off_of(connection: Connection, write_off_id: int) -> WriteOff:
-    """A write-off by its number.
-
-    Raises:
-        UnknownPlanError: there is none.
-    """
-    row = connection.execute(
-        select(write_offs).where(write_offs.c.write_off_id == write_off_id)
-    ).one_or_none()
-    if row is None:
-        raise UnknownPlanError(f"There is no write-off {write_off_id}.")
-    return _write_off(row)
+        return _WRITE_OFFS.listed(self.office, state, limit)
 
 
 def recover_written_off(office: Office) -> int:
@@ -189,21 +159,22 @@ def _recover(connection: Connection, office: Office, account_id: int) -> None:
         .where(write_offs.c.account_id == account_id, write_offs.c.state == "done")
         .order_by(write_offs.c.write_off_id)
     ).all()
-    credit = balances(connection, [account_id])[account_id]
-    for found in (_write_off(row) for row in there):
+    credit = balance(connection, account_id)
+    for found in _WRITE_OFFS.read(connection, there):
         amount = min(credit, found.amount_minor - found.recovered_minor)
         if amount <= 0:
             continue
         credit -= amount
-        recovered = found.recovered_minor + amount
-        _change(connection, found.write_off_id, recovered_minor=recovered)
+        recovered = {"recovered_minor": found.recovered_minor + amount}
+        _WRITE_OFFS.change(connection, found.write_off_id, recovered)
         words = f"recovered of write-off {found.write_off_id}"
         post(connection, office, [_entry(found, -amount, words)])
 
 
 def _give_up(connection: Connection, office: Office, found: WriteOff, who: str) -> None:
     at = office.now()
-    _change(connection, found.write_off_id, state="done", approved_by=who, done_at=at)
+    done = {"state": "done", "approved_by": who, "done_at": at}
+    _WRITE_OFFS.change(connection, found.write_off_id, done)
     overdue = overdue_of(connection, [found.account_id], at)[found.account_id]
     case = running_cases(connection, [found.account_id]).get(found.account_id)
     if case is not None and overdue.minor <= found.amount_minor:
@@ -218,47 +189,3 @@ def _entry(found: WriteOff, amount_minor: int, words: str) -> Entry:
     source = f"write-off {found.write_off_id}"
     kind = EntryKind.WRITE_OFF
     return Entry(found.account_id, kind, amount_minor, WRITTEN_OFF, source, words)
-
-
-def _amount(
-    connection: Connection, office: Office, account_id: int, amount_minor: int | None
-) -> int:
-    owed = -balances(connection, [account_id])[account_id]
-    amount = owed if amount_minor is None else amount_minor
-    if amount <= 0 or amount > owed:
-        raise NothingOwedError(
-            f"The account owes {office.currency.text(max(owed, 0))}: no more can be written off."
-        )
-    return amount
-
-
-def _asked(connection: Connection, write_off_id: int) -> WriteOff:
-    lock(connection, [write_off_of(connection, write_off_id).account_id])
-    found = write_off_of(connection, write_off_id)
-    if found.state != "asked":
-        raise PlanStateError(f"Write-off {write_off_id} is {found.state}: it waits for nobody.")
-    return found
-
-
-def _change(connection: Connection, write_off_id: int, **values: object) -> None:
-    connection.execute(
-        update(write_offs).where(write_offs.c.write_off_id == write_off_id).values(**values)
-    )
-
-
-def _write_off(row: Any) -> WriteOff:
-    return WriteOff(**row._mapping)
-
-
-def _record(
-    connection: Connection, office: Office, action: str, found: WriteOff, reason: str
-) -> None:
-    audit.record(
-        connection,
-        office.now(),
-        actor=office.person.name,
-        action=action,
-        subject=str(found.write_off_id),
-        detail=f"account {found.account_id}, {found.amount_minor}",
-        reason=reason,
-    )
