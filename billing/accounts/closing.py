@@ -37,7 +37,7 @@ from billing.accounts.rules import rules
 from billing.accounts.supplying import end_supply, follow_on
 from billing.accounts.tables import closings, customer_accounts, supplies
 from billing.accounts.values import Closing, ClosingState
-from billing.collecting.plans import end_with_account
+from billing.collecting.plan_ending import end_with_account
 from billing.faults import BillingError
 from billing.ledger.books import BETWEEN
 from billing.ledger.entry import Entry, EntryKind, Purse

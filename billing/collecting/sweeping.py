@@ -10,7 +10,8 @@ from billing.collecting.cases import ActKind, CaseState, Debt, log
 from billing.collecting.deferring import resume_deferred
 from billing.collecting.finding import find_debts
 from billing.collecting.forecasting import forecast_due
-from billing.collecting.plans import call_instalments, end_plans
+from billing.collecting.plan_calling import call_instalments
+from billing.collecting.plan_ending import end_plans
 from billing.collecting.score import snapshot_scores
 from billing.collecting.stepping import ASKER, step_due
 from billing.collecting.tables import collection_cases

@@ -17,7 +17,7 @@ from commands.output import console, json_option, print_json
 
 if TYPE_CHECKING:
     from billing.collecting.deferring import Deferral
-    from billing.collecting.plans import Plan
+    from billing.collecting.plan import Plan
     from billing.collecting.writing_off import WriteOff
     from billing.office import Office
 
@@ -109,7 +109,8 @@ def show_plan(number: int, database: str, as_json: bool) -> None:
 @json_option
 def list_plans(state: str | None, limit: int, database: str, as_json: bool) -> None:
     """List instalment plans, the newest first."""
-    from billing.collecting.plans import PlanDesk, PlanState
+    from billing.collecting.plan import PlanState
+    from billing.collecting.plans import PlanDesk
 
     with open_office(database) as office:
         wanted = None if state is None else PlanState(state)

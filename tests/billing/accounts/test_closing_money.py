@@ -12,7 +12,9 @@ from billing.accounts.closing import CloseRequest, ask, closing_of, proceed
 from billing.accounts.sweep import sweep
 from billing.accounts.values import ClosingState
 from billing.accounts.watcher import ClosedWatcher
-from billing.collecting.plans import PlanDesk, PlanState, call_instalments
+from billing.collecting.plan import PlanState
+from billing.collecting.plan_calling import call_instalments
+from billing.collecting.plans import PlanDesk
 from billing.ledger.books import REVENUE
 from billing.ledger.entry import Entry, EntryKind, Purse
 from billing.ledger.posting import balance, post

@@ -17,7 +17,8 @@ from billing.collecting.faults import (
     PlanStateError,
     UnknownPlanError,
 )
-from billing.collecting.plans import PlanDesk, PlanState, divided, plans_of
+from billing.collecting.plan import PlanState
+from billing.collecting.plans import PlanDesk, divided
 from billing.collecting.sweeping import sweep
 from billing.collecting.writing_off import WriteOffDesk
 from billing.faults import BadEntryError, RightMissingError
@@ -108,9 +109,7 @@ def test_req23_a_broken_plan_goes_back_to_its_step(desk_office: Office, clock: C
         "second_reminder",
     ]
     assert told(office, account_id)[1:3] == ["plan_agreed", "plan_broken"]
-    with office.reading() as connection:
-        [found] = plans_of(connection, account_id)
-    assert found.left_minor == 0
+    assert PlanDesk(office).show(plan.plan_id).left_minor == 0
 
 
 def test_req23_above_a_limit_a_plan_takes_a_second_person(

@@ -19,7 +19,8 @@ from billing.collecting.cases import ActKind, CaseState
 from billing.collecting.deciding import Close, Hold, Standing, Take, Wait, decide
 from billing.collecting.deferring import DeferralDesk
 from billing.collecting.faults import NothingOwedError, PlanStateError
-from billing.collecting.plans import PlanDesk, PlanState
+from billing.collecting.plan import PlanState
+from billing.collecting.plans import PlanDesk
 from billing.collecting.rules import CUSTOMER_CLASSES, Does, delivered, read_rules
 from billing.collecting.sweeping import sweep
 from billing.collecting.writing_off import WriteOffDesk

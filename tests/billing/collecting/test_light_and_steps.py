@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from billing.collecting.plans import PlanDesk, PlanState
+from billing.collecting.plan import PlanState
+from billing.collecting.plans import PlanDesk
 from billing.office import Office
 from billing.person import Person
 from billing.prepaid.cuts import CutState, cuts_of, move_cut, orders_of
