@@ -109,7 +109,7 @@ def faults() -> list[type[VendingError]]:
     raised = _raised_names()
     found = {each for each in _subclasses(VendingError) if each.__module__.startswith("vending.")}
     return sorted(
-        (each for each in found if not each.__subclasses__() or each.__name__ in raised),
+        (each for each in found if not each.__subclasses__() or full_name(each) in raised),
         key=lambda each: each.code,
     )
 
@@ -129,7 +129,7 @@ def _raised_of(room: ModuleType, root: type[_Fault]) -> list[type[_Fault]]:
         importlib.import_module(module.name)
     raised = _raised_names()
     return sorted(
-        (each for each in _subclasses(root) if each.__name__ in raised),
+        (each for each in _subclasses(root) if full_name(each) in raised),
         key=lambda each: each.code,
     )
 
@@ -176,7 +176,7 @@ def _row(fault: type[VendingError | HeadEndError | BillingError], examples: dict
     if fault.code in examples:
         message = _cell(examples[fault.code])
     else:
-        message = " <br> ".join(f"*{_cell(text)}*" for text in templates_of(fault.__name__)[:2])
+        message = " <br> ".join(f"*{_cell(text)}*" for text in templates_of(fault)[:2])
     return f"| `{fault.code}` | {status} | {_cell(meaning)} | {message} |\n"
 
 
@@ -195,9 +195,14 @@ def _subclasses(root: type[_Root]) -> Iterator[type[_Root]]:
 # --- messages as the code has them ------------------------------------------------------------
 
 
-def templates_of(class_name: str) -> list[str]:
+def templates_of(fault: type[Exception]) -> list[str]:
     """The texts with which a class is made in the code; what is filled in stands in braces."""
-    return _templates().get(class_name, [])
+    return _templates().get(full_name(fault), [])
+
+
+def full_name(fault: type[Exception]) -> str:
+    """Rooms have classes of one name: `PlanError` is a plan of readings, or of instalments."""
+    return f"{fault.__module__}.{fault.__qualname__}"
 
 
 def _raised_names() -> set[str]:
@@ -211,14 +216,30 @@ _FOUND: dict[str, list[str]] = {}
 def _templates() -> dict[str, list[str]]:
     if not _FOUND:
         for path in sorted(found for room in _ROOMS for found in (ROOT / room).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            names = _names_in(tree, ".".join(path.relative_to(ROOT).with_suffix("").parts))
+            for node in ast.walk(tree):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                    _keep(node.func.id, node)
+                    _keep(names.get(node.func.id, ""), node)
     return _FOUND
 
 
+def _names_in(tree: ast.Module, module: str) -> dict[str, str]:
+    """The full names of the fault classes that a file makes or imports, by its names for them."""
+    names = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and node.name.endswith("Error"):
+            names[node.name] = f"{module}.{node.name}"
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(_ROOMS):
+            for each in node.names:
+                if each.name.endswith("Error"):
+                    fault = getattr(importlib.import_module(node.module), each.name)
+                    names[each.asname or each.name] = full_name(fault)
+    return names
+
+
 def _keep(name: str, call: ast.Call) -> None:
-    if not name.endswith("Error"):
+    if not name:
         return
     texts = _FOUND.setdefault(name, [])
     text = _text(call.args[0]) if call.args else ""

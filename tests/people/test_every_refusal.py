@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from billing.collecting.faults import PlanError as DebtPlanError
+from headend.collection.faults import PlanError as ReadingPlanError
 from tools.asserted_codes import asserted_codes
 from tools.errors_page import PAGE, faults, templates_of
 from tools.provocations import provocations, provoked
 from tools.provocations.scene import Scene
 from vending.errors import FaultFamily, VendingError
+from vending.people.faults import BindingError, UnknownOperatorError
 
 TESTS = Path(__file__).parent.parent
 OF_THE_ROOM = {each.code: each for each in faults()}
@@ -87,10 +90,14 @@ def test_each_code_stands_on_the_page() -> None:
 
 
 def test_messages_in_the_code_are_read_with_their_gaps() -> None:
-    assert templates_of("UnknownOperatorError") == [
-        "There is no operator of this name in this shop."
-    ]
-    assert "There is no vendor {vendor_id} in this shop." in templates_of("BindingError")
+    assert templates_of(UnknownOperatorError) == ["There is no operator of this name in this shop."]
+    assert "There is no vendor {vendor_id} in this shop." in templates_of(BindingError)
+
+
+def test_classes_of_one_name_keep_their_messages_apart() -> None:
+    assert templates_of(DebtPlanError)
+    assert templates_of(ReadingPlanError)
+    assert not set(templates_of(DebtPlanError)) & set(templates_of(ReadingPlanError))
 
 
 @cache
