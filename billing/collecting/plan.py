@@ -24,6 +24,8 @@ class PlanState(StrEnum):
     ACTIVE = "active"
     KEPT = "kept"
     BROKEN = "broken"
+    ENDED = "ended"
+    """With the account, which was closed; nobody has broken it."""
     REFUSED = "refused"
 
 

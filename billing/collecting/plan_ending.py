@@ -56,8 +56,8 @@ def end_with_account(connection: Connection, office: Office, account_id: int) ->
         PLANS.change(connection, plan_id, _ended(PlanState.REFUSED, office.now()))
         PLANS.record(connection, office, "refuse", plan, why)
         return
-    _come_back(connection, office, plan, "which ends with the account")
-    PLANS.record(connection, office, "broken", plan, why)
+    _come_back(connection, office, plan, PlanState.ENDED, "ended with the account")
+    PLANS.record(connection, office, "ended", plan, why)
 
 
 def _ended(state: PlanState, at: datetime) -> dict[str, object]:
@@ -118,7 +118,7 @@ def _end(connection: Connection, office: Office, plan_id: int, mark: datetime) -
 def _break(connection: Connection, office: Office, plan: Plan) -> None:
     """The rest is due now, and the case goes on at its step."""
     at = office.now()
-    overdue = _come_back(connection, office, plan, "which was broken")
+    overdue = _come_back(connection, office, plan, PlanState.BROKEN, "was broken")
     missed = min((each.due_at for each in overdue.items), default=at)
     about: dict[str, str | int] = {
         "owed_minor": overdue.minor,
@@ -129,10 +129,12 @@ def _break(connection: Connection, office: Office, plan: Plan) -> None:
     PLANS.record(connection, office, "broken", plan, "an instalment was not paid")
 
 
-def _come_back(connection: Connection, office: Office, plan: Plan, why: str) -> Overdue:
+def _come_back(
+    connection: Connection, office: Office, plan: Plan, state: PlanState, how: str
+) -> Overdue:
     """All parts that were not called are due now; gives what is overdue then."""
     at = office.now()
-    PLANS.change(connection, plan.plan_id, _ended(PlanState.BROKEN, at))
+    PLANS.change(connection, plan.plan_id, _ended(state, at))
     left = plan.left_minor
     if left:
         connection.execute(
@@ -140,12 +142,12 @@ def _come_back(connection: Connection, office: Office, plan: Plan, why: str) -> 
             .where(instalments.c.plan_id == plan.plan_id, instalments.c.called_at.is_(None))
             .values(called_at=at)
         )
-        words = f"the rest of instalment plan {plan.plan_id}, {why}"
+        words = f"the rest of instalment plan {plan.plan_id}, which {how}"
         post(connection, office, back(plan, left, at, words, None))
     case = running_cases(connection, [plan.account_id]).get(plan.account_id)
     overdue = overdue_of(connection, [plan.account_id], at)[plan.account_id]
     if case is not None:
-        words = f"Plan {plan.plan_id} was broken."
+        words = f"Plan {plan.plan_id} {how}."
         resume_case(connection, office, case, words, overdue.debt(office, at))
     return overdue
 

@@ -144,7 +144,9 @@ instalment_plans: Final = table(
     Column("approved_by", Text),
     Column("agreed_at", UtcTimestamp),
     Column("ended_at", UtcTimestamp),
-    CheckConstraint("state IN ('asked', 'active', 'kept', 'broken', 'refused')", name="state"),
+    CheckConstraint(
+        "state IN ('asked', 'active', 'kept', 'broken', 'ended', 'refused')", name="state"
+    ),
     CheckConstraint("amount_minor > 0", name="amount"),
     CheckConstraint("length(reason) > 0", name="reason"),
     CheckConstraint("approved_by <> asked_by", name="two"),

@@ -103,7 +103,9 @@ def show_plan(number: int, database: str, as_json: bool) -> None:
 
 
 @plan.command(name="list")
-@click.option("--state", type=click.Choice(["asked", "active", "kept", "broken", "refused"]))
+@click.option(
+    "--state", type=click.Choice(["asked", "active", "kept", "broken", "ended", "refused"])
+)
 @_limit
 @database_option
 @json_option

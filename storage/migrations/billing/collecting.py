@@ -182,7 +182,7 @@ def _make_instalment_plans() -> None:
         time("agreed_at", null=True),
         time("ended_at", null=True),
         foreign(name, ["account_id"], "customer_accounts"),
-        check(name, "state", "state IN ('asked', 'active', 'kept', 'broken', 'refused')"),
+        check(name, "state", "state IN ('asked', 'active', 'kept', 'broken', 'ended', 'refused')"),
         check(name, "amount", "amount_minor > 0"),
         check(name, "reason", "length(reason) > 0"),
         check(name, "two", "approved_by <> asked_by"),
@@ -207,7 +207,7 @@ def _make_instalment_plans() -> None:
     triggers.frozen(
         name,
         ["plan_id", "account_id", "amount_minor", "asked_by", "asked_at", "two_because"],
-        after="OLD.state IN ('kept', 'broken', 'refused')",
+        after="OLD.state IN ('kept', 'broken', 'ended', 'refused')",
     )
 
 

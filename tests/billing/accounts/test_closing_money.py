@@ -72,7 +72,7 @@ def test_req23_a_plan_ends_with_the_account_and_is_not_charged_once_more(
     plan = PlanDesk(office).ask(account_id, parts=4, reason="a hard winter")
     assert _close(office, account_id) is ClosingState.OWING
     assert _held(office, account_id) == [-100_00, 0, 0]
-    assert PlanDesk(office).show(plan.plan_id).state is PlanState.BROKEN
+    assert PlanDesk(office).show(plan.plan_id).state is PlanState.ENDED
     _pay(office, account_id, 100_00, "1")
     assert proceed(office, account_id).state is ClosingState.CLOSED
     clock.now += timedelta(days=200)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from billing.collecting.ageing import open_items
 from billing.collecting.cases import ActKind, CaseState, Outcome
@@ -18,12 +19,15 @@ from billing.collecting.faults import (
     UnknownPlanError,
 )
 from billing.collecting.plan import PlanState
+from billing.collecting.plan_ending import end_with_account
 from billing.collecting.plans import PlanDesk, divided
+from billing.collecting.score import score
 from billing.collecting.sweeping import sweep
+from billing.collecting.tables import instalment_plans
 from billing.collecting.writing_off import WriteOffDesk
-from billing.faults import BadEntryError, RightMissingError
+from billing.faults import BadEntryError, OfficeRefusedError, RightMissingError
 from billing.ledger.entry import Purse
-from billing.ledger.posting import balance
+from billing.ledger.posting import balance, lock
 from billing.office import Office
 from billing.person import Person, Right
 from tests.billing.collecting.debtors import (
@@ -110,6 +114,28 @@ def test_req23_a_broken_plan_goes_back_to_its_step(desk_office: Office, clock: C
     ]
     assert told(office, account_id)[1:3] == ["plan_agreed", "plan_broken"]
     assert PlanDesk(office).show(plan.plan_id).left_minor == 0
+
+
+def test_req24_a_plan_that_ends_with_its_account_was_not_broken(
+    desk_office: Office, clock: Clock
+) -> None:
+    office = desk_office
+    account_id = debtor(office, clock)
+    plan = PlanDesk(office).ask(account_id, parts=3, reason="moves next month")
+    with office.writing() as connection:
+        lock(connection, [account_id])
+        end_with_account(connection, office, account_id)
+    assert PlanDesk(office).show(plan.plan_id).state is PlanState.ENDED
+    assert purses(office, account_id) == (-300_00, 0)
+    assert [each.plan_id for each in PlanDesk(office).list(state=PlanState.ENDED)] == [plan.plan_id]
+    [case] = cases_of(office, account_id)
+    said = [act.words for act in acts_in(office, case.case_id) if act.act is ActKind.RESUMED]
+    assert said == [f"Plan {plan.plan_id} ended with the account."]
+    with office.reading() as connection:
+        reasons = score(connection, office, account_id, office.now()).reasons
+    assert "plan_broken" not in [each.code for each in reasons]
+    with pytest.raises(OfficeRefusedError), office.writing() as connection:
+        connection.execute(update(instalment_plans).values(state="active", ended_at=None))
 
 
 def test_req23_above_a_limit_a_plan_takes_a_second_person(
