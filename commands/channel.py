@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from commands.counter import database_option, operator_option
+from commands.listening import host_option, listen_until_told
 from commands.office import open_office
 from commands.output import EXIT_CHECK_FAILED, console, error_console, json_option, print_json
 
@@ -170,7 +170,7 @@ def test(ctx: click.Context, name: str, database: str, as_json: bool) -> None:
 
 @channel.command()
 @click.argument("names", metavar="[NAME]...", nargs=-1)
-@click.option("--host", default="127.0.0.1", show_default=True, help="On which address.")
+@host_option
 @click.option("--port", type=click.IntRange(0, 65_535), default=8470, show_default=True)
 @database_option
 def listen(names: tuple[str, ...], host: str, port: int, database: str) -> None:
@@ -179,9 +179,14 @@ def listen(names: tuple[str, ...], host: str, port: int, database: str) -> None:
     Without NAMEs: for every channel of messages that has a key. A provider posts to /NAME, by way
     of your reverse proxy, which does TLS; /health answers whoever watches.
     """
+    from billing.payments.web_hook.receiving import Receiver
+
     with open_office(database) as office:
-        hooks = _hooks(office, names)
-        asyncio.run(_listen(office, hooks, host, port))
+        receiver = Receiver(office, _hooks(office, names))
+        asyncio.run(listen_until_told(receiver.receive, receiver.hooks, host, port))
+        error_console.print(
+            f"{receiver.taken} payments taken, {receiver.refused} messages refused."
+        )
 
 
 @channel.command()
@@ -344,26 +349,6 @@ def _hooks(office: Office, names: tuple[str, ...]) -> dict[str, Hook]:
             "--key-file FILE"
         )
     return {each.name: Hook.of(each) for each in wanted}
-
-
-async def _listen(office: Office, hooks: dict[str, Hook], host: str, port: int) -> None:
-    from billing.payments.web_hook.listener import Listener
-    from billing.payments.web_hook.receiving import Receiver
-
-    receiver = Receiver(office, hooks)
-    listener = Listener(receiver.receive)
-    bound = await listener.open(host, port)
-    told = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    error_console.print(
-        f"Listening on http://{host}:{bound} for {', '.join(sorted(hooks))}. Ctrl-C ends it."
-    )
-    try:
-        await told.wait()
-    finally:
-        await listener.aclose()
-    error_console.print(f"{receiver.taken} payments taken, {receiver.refused} messages refused.")
 
 
 def _show_health(database: str, *, as_json: bool) -> list[Health]:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from commands.counter import database_option
+from commands.notice_listen import listen
 from commands.office import open_office
 from commands.output import EXIT_OUTCOME_UNKNOWN, console, counting, json_option, print_json
 
@@ -458,6 +459,9 @@ def send(limit: int, database: str, as_json: bool) -> None:
         print_json({"done": done})
         return
     console.print(f"{done} steps done." if done else "Nothing was due.")
+
+
+notice.add_command(listen)
 
 
 def _setting(text: str) -> tuple[str, str]:

@@ -8,7 +8,11 @@ from sqlalchemy import select
 
 from billing.notices.channels.setup import adapter_of
 from billing.notices.fates import find_message, settle
-from billing.notices.faults import NoticeChannelDownError, NoticeChannelSettingsError
+from billing.notices.faults import (
+    NoticeChannelDownError,
+    NoticeChannelSettingsError,
+    UnknownMessageError,
+)
 from billing.notices.tables import notice_channels, notice_history, notice_messages
 from billing.office import Office
 
@@ -17,7 +21,7 @@ _BATCH: Final = 200
 
 
 def take_report(office: Office, channel: str, body: bytes, signature: str) -> bool:
-    """Take what a provider calls us with; whoever listens for it passes it on here.
+    """Take what a provider calls us with (`billing.notices.reports` listens for it).
 
     Args:
         office: the office.
@@ -26,10 +30,11 @@ def take_report(office: Office, channel: str, body: bytes, signature: str) -> bo
         signature: HMAC-SHA-256 of the body in hexadecimal, from the call's header.
 
     Returns:
-        whether it was about a message of ours, and said something of its end.
+        whether it said something of the message's end.
 
     Raises:
         NoticeChannelSettingsError: the channel takes no reports, or this one is not the provider's.
+        UnknownMessageError: it is about no message that we know (yet).
     """
     adapter = _adapter(office, channel)
     read = getattr(adapter, "read_report", None)
@@ -42,7 +47,7 @@ def take_report(office: Office, channel: str, body: bytes, signature: str) -> bo
     with office.writing() as connection:
         number = find_message(connection, reference)
         if number is None:
-            return False
+            raise UnknownMessageError("The report is about no message that is known here.")
         settle(connection, office, number, outcome, actor=WHO)
     return True
 

@@ -64,6 +64,7 @@ class HttpGateway:
     report_status_path: str = ""
     report_secret_file: str = ""
     """Signs what the provider calls us with: HMAC-SHA-256 of the body, in hexadecimal."""
+    report_signature_header: str = "X-Signature"
     delivered: str = "delivered,DELIVRD"
     failed: str = "failed,undelivered,UNDELIV,REJECTD,EXPIRED"
     ca_file: str = ""
@@ -117,6 +118,11 @@ class HttpGateway:
         except NoAnswerError:
             return None
         return self._fate(answer.at(self.status_path)) if answer.status == 200 else None
+
+    @property
+    def signature_header(self) -> str:
+        """In which header the provider signs its calls, in lower case; empty: it makes none."""
+        return self.report_signature_header.lower() if self.report_secret_file else ""
 
     def read_report(self, body: bytes, signature: str) -> tuple[str, Outcome] | None:
         """What the provider calls us with: its reference, what became of it.

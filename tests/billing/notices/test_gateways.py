@@ -17,15 +17,21 @@ from sqlalchemy import select
 
 from billing.notices.channels.port import Fate, Outcome, Parcel
 from billing.notices.channels.setup import adapter_of
-from billing.notices.faults import NoticeChannelDownError, NoticeChannelSettingsError
+from billing.notices.faults import (
+    NoticeChannelDownError,
+    NoticeChannelSettingsError,
+    UnknownMessageError,
+)
 from billing.notices.outbox import queue_notice
 from billing.notices.port import Event, Notice
 from billing.notices.proofs import take_report
+from billing.notices.reports import Reports, signature_headers
 from billing.notices.sweeping import sweep
 from billing.notices.tables import notice_callbacks, notice_messages
 from billing.office import Office
 from tests.billing.made import make_account
 from tests.billing.notices.made import make_contact, set_up
+from tests.billing.payments.hooks import post, served
 from tests.shop.conftest import Clock
 
 Reply = Callable[[str, bytes], tuple[int, Any] | None]
@@ -206,7 +212,8 @@ def test_req16_a_providers_signed_call_proves_delivery(office: Office, tmp_path:
     body, signature = report("DELIVRD")
     with pytest.raises(NoticeChannelSettingsError, match="not signed"):
         take_report(office, "sms", body + b" ", signature)
-    assert take_report(office, "sms", *report("DELIVRD", "another's")) is False
+    with pytest.raises(UnknownMessageError, match="no message"):
+        take_report(office, "sms", *report("DELIVRD", "another's"))
     assert take_report(office, "sms", *report("ENROUTE")) is False
     assert state_of(office) == "sent"
     assert take_report(office, "sms", body, signature) is True
@@ -214,6 +221,40 @@ def test_req16_a_providers_signed_call_proves_delivery(office: Office, tmp_path:
     assert state_of(office) == "delivered"
     with pytest.raises(NoticeChannelSettingsError, match="not set up"):
         take_report(office, "wechat", body, signature)
+
+
+def test_req16_a_provider_posts_its_reports_to_the_listener(office: Office, tmp_path: Path) -> None:
+    with pytest.raises(NoticeChannelSettingsError, match="report_secret_file"):
+        signature_headers(office)
+    with provider(lambda _path, _body: (200, {"id": "p-1"})) as (url, _):
+        settings = {
+            "url": url,
+            "body": BODY,
+            "reference_path": "id",
+            "report_secret_file": secret(tmp_path),
+            "report_reference_path": "id",
+            "report_status_path": "state",
+            "report_signature_header": "X-Provider-Mac",
+        }
+        bill_by_sms(office, settings)
+        sweep(office)
+
+    def signed(report: dict[str, str]) -> tuple[bytes, dict[str, str]]:
+        body = json.dumps(report).encode()
+        return body, {"X-Provider-Mac": hmac.digest(b"s3cret", body, "sha256").hex()}
+
+    reports = Reports(office, signature_headers(office))
+    body, headers = signed({"id": "p-1", "state": "DELIVRD"})
+    with served(reports.receive) as port:
+        assert post(port, "sms", body, {"X-Provider-Mac": "00"}).status == 401
+        assert post(port, "sms", body, {}).status == 401
+        assert post(port, "wechat", body, headers).status == 404
+        assert post(port, "sms", *signed({"id": "not yet", "state": "DELIVRD"})).status == 404
+        assert post(port, "sms", *signed({"id": "p-1", "state": "ENROUTE"})).status == 200
+        assert state_of(office) == "sent"
+        assert post(port, "sms", body, headers).status == 200
+    assert state_of(office) == "delivered"
+    assert (reports.taken, reports.refused) == (2, 3)
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,8 @@ def test_previews_staff_quiet_hours_and_faults_are_clear(run: Run) -> None:
     assert run("notice", "channels", "--set", "email", "--by", "smtp", "host")[0] == 2
     status, out = run("notice", "channels", "--set", "email", "--by", "smtp", "host=h")
     assert (status, "needs the settings sender" in out) == (3, True)
+    status, out = run("notice", "listen", "--port", "0")
+    assert (status, "report_secret_file" in out) == (3, True)
     status, out = run("notice", "contact-corrected", "7", "--email", "a@example.org")
     assert (status, "no_such_message" in out) == (3, True)
 
