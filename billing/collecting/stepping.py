@@ -7,7 +7,7 @@ second finds the cases moved on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -35,7 +35,8 @@ from billing.ledger.posting import lock
 from billing.notices.outbox import queue_notices
 from billing.notices.port import Event, Notice
 from billing.office import Office
-from billing.prepaid.disconnecting import ask_disconnect, ask_reconnect
+from billing.prepaid.cuts import CutState
+from billing.prepaid.disconnecting import ask_disconnect, ask_reconnect, hold_meters
 from billing.prepaid.faults import NoHeadEndError
 from headend.faults import HeadEndError
 from headend.orders.calendar import load_calendar
@@ -110,14 +111,34 @@ def step_cases(
     overdue = overdue_of(connection, [each.account_id for each in cases], at)
     standings = standings_of(connection, office, rules, cases, overdue, at)
     today = at.astimezone(office.zone).date()
+    decided = {each.case_id: decide(rules, standings[each.account_id], at, today) for each in cases}
+    _hold_meters(connection, cases, decided)
     moved: list[Moved] = []
     told: list[Notice] = []
     for each in sorted(cases, key=lambda case: case.account_id):
-        decision = decide(rules, standings[each.account_id], at, today)
+        decision = decided[each.case_id]
         done = _do(connection, office, rules, each, overdue[each.account_id], decision, told)
         moved.append(Moved(each.case_id, each.number, done))
     queue_notices(connection, office, told)
     return moved
+
+
+def _hold_meters(
+    connection: Connection, cases: Sequence[Case], decided: Mapping[int, Decision]
+) -> None:
+    """Before the first meter is ordered off or on: those of all cases in which one is."""
+    off = {each.account_id for each in cases if _disconnects(decided[each.case_id])}
+    on = {
+        each.account_id
+        for each in cases
+        if each.disconnect_asked_at is not None and isinstance(decided[each.case_id], Close)
+    }
+    if off or on:
+        hold_meters(connection, off | on, disconnects=bool(off))
+
+
+def _disconnects(decision: Decision) -> bool:
+    return isinstance(decision, Take) and decision.step.does is Does.DISCONNECT
 
 
 def weigh_cases(connection: Connection, office: Office, account_ids: Sequence[int]) -> list[Moved]:
@@ -275,7 +296,11 @@ def _disconnect(
             asked = ask_disconnect(connection, office, case.account_id, why, once, asker=ASKER)
     except (HeadEndError, NoHeadEndError) as fault:
         return str(fault)
-    return None if asked.cut is not None else asked.words
+    if asked.cut is None:
+        return asked.words
+    if asked.cut.once != once and asked.cut.state is CutState.RECONNECTING:
+        return "Its supply is about to be switched on: it is asked for when that has ended."
+    return None
 
 
 def _announce(connection: Connection, office: Office, step: Step, at: datetime) -> datetime | None:

@@ -20,6 +20,7 @@ from billing.collecting.stepping import day_begin, reconnect, settle_case
 from billing.collecting.tables import collection_cases
 from billing.ledger.entry import Posted, Purse
 from billing.office import Office
+from billing.prepaid.disconnecting import hold_meters
 
 _AT_ONCE: Final = 500
 
@@ -57,6 +58,9 @@ def _look(
     at = office.now()
     rules = rules_in_force(connection).rules
     overdue = overdue_of(connection, [each.account_id for each in cases], at)
+    dark = [each.account_id for each in cases if each.disconnect_asked_at is not None]
+    if len(dark) > 1:  # whoever asks for one alone takes his turn by himself
+        hold_meters(connection, dark)
     for each in sorted(cases, key=lambda case: case.account_id):
         left, paid = overdue[each.account_id], paid_in[each.account_id]
         if not left.items:

@@ -6,12 +6,12 @@ orders is followed by `following`.
 
 Order of locks: the account, then the head-end's (its count of disconnects, the device, its order).
 Whoever asks for several accounts in one transaction locks all of them beforehand
-(`ledger.posting.lock`).
+(`ledger.posting.lock`), and then all of their meters (`hold_meters`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -36,13 +36,13 @@ from billing.prepaid.cuts import (
 )
 from billing.prepaid.faults import NoHeadEndError
 from billing.prepaid.lights import Light, lights
+from billing.prepaid.tables import supply_cut_orders, supply_cuts
 from headend.faults import HeadEndError
 from headend.orders.aftermath import DARK_ALARM
 from headend.orders.faults import OrderWaitingError
 from headend.orders.moves import find_order, order_of, select_orders
-from headend.orders.placing import place, record, take_back
+from headend.orders.placing import place, record, take_back, take_turns
 from headend.orders.policy import load_policy
-from headend.orders.sent_to import take_device
 from headend.orders.tables import orders
 from headend.orders.values import WAITING, Order, OrderKind, OrderRequest, OrderState
 from headend.person import SERVICE
@@ -100,6 +100,30 @@ class _Meter:
     kind: str
 
 
+def hold_meters(
+    connection: Connection, account_ids: Collection[int], *, disconnects: bool = False
+) -> None:
+    """Wait for whoever orders something of these accounts' meters, before the first is ordered.
+
+    Args:
+        connection: in a write transaction that has locked the accounts.
+        account_ids: whose meters, all for which something is asked in the transaction.
+        disconnects: whether one of them may be disconnected.
+    """
+    cut = (
+        select(supply_cut_orders.c.device_id)
+        .join(supply_cuts, supply_cuts.c.cut_id == supply_cut_orders.c.cut_id)
+        .where(supply_cuts.c.account_id.in_(account_ids), supply_cuts.c.ended_at.is_(None))
+    )
+    hanging = (
+        select(installations.c.device_id)
+        .join(supplies, supplies.c.point_id == installations.c.point_id)
+        .where(supplies.c.account_id.in_(account_ids), installations.c.until.is_(None))
+    )
+    found = connection.scalars(cut.union(hanging)).all()
+    take_turns(connection, found, disconnects=disconnects)
+
+
 # Off
 
 
@@ -135,6 +159,7 @@ def ask_disconnect(
     if there is not None:
         return Asked(there)
     at = office.now()
+    hold_meters(connection, [account_id], disconnects=True)
     meters, refused = _meters_of_account(connection, account_id, at)
     trips: list[tuple[int, Order]] = []
     for meter in meters:
@@ -183,12 +208,14 @@ def ask_reconnect(
     cut = open_cut(connection, account_id)
     if cut is None or cut.state is CutState.RECONNECTING:
         return Asked(cut)
-    _take_back_what_waits(connection, office, cut, why)
+    hold_meters(connection, [account_id])
+    take_back_what_waits(connection, office, orders_of(connection, cut.cut_id), why)
     return _reconnect(connection, office, cut, f"{why} ({once})" if once else why, tries=1)
 
 
 def reconnect_again(connection: Connection, office: Office, cut: Cut, why: str) -> Asked:
     """Ask once more for what has no light yet; the account is locked, the outcome is known."""
+    hold_meters(connection, [cut.account_id])
     return _reconnect(connection, office, cut, why, tries=cut.tries + 1)
 
 
@@ -198,11 +225,16 @@ def asks_again_at(cut: Cut, now: datetime) -> datetime | None:
     return now + _AGAIN[place_in_row] if 0 <= place_in_row < len(_AGAIN) else None
 
 
-def _take_back_what_waits(connection: Connection, office: Office, cut: Cut, why: str) -> None:
-    """Cancel orders that were not sent; whoever is just sending one is waited for."""
+def take_back_what_waits(
+    connection: Connection, office: Office, found: Sequence[CutOrder], why: str
+) -> None:
+    """Cancel orders that were not sent; the meters are held, so that nobody is just sending one.
+
+    Raises:
+        NoHeadEndError: the office has none.
+    """
     station = _station(office)
-    for each in sorted(orders_of(connection, cut.cut_id), key=lambda each: each.device_id):
-        take_device(connection, each.device_id)
+    for each in sorted(found, key=lambda each: each.order_id):
         order = find_order(connection, each.order_id, lock=True)
         if order.state in WAITING:
             take_back(connection, station, office.work, order, why)

@@ -17,7 +17,7 @@ from billing.notices.outbox import queue_notices
 from billing.notices.port import Notice
 from billing.office import Office
 from billing.prepaid.cuts import CutState
-from billing.prepaid.disconnecting import ASKER, ask_reconnect
+from billing.prepaid.disconnecting import ASKER, ask_reconnect, hold_meters
 from billing.prepaid.recovering import recover, to_pay
 from billing.prepaid.standing import Level
 from billing.prepaid.states import Move, Watched, move_all, watched
@@ -62,7 +62,12 @@ def look(
     at = office.now()
     moves: list[Move] = []
     warned: dict[int, int] = {}
-    for each in watched(connection, list(balances), at):
+    found = list(watched(connection, list(balances), at))
+    cut = [each for each in found if each.cut_state is not None]
+    if len(cut) > 1 and any(is_to_be_lit(each, balances[each.account_id]) for each in cut):
+        # those that others of the office light are among them: all are held in one order
+        hold_meters(connection, [each.account_id for each in cut])
+    for each in found:
         balance = balances[each.account_id]
         move = _move(each, balance, office)
         if move is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from headend.orders.moves import find_order, move, note, order_of, select_orders
 from headend.orders.queueing import queue_if_due, unqueue
 from headend.orders.rules import Rules, Verdict
 from headend.orders.says import canonical, checked
-from headend.orders.sent_to import take_device
+from headend.orders.sent_to import take_devices
 from headend.orders.tables import orders
 from headend.orders.values import (
     CONTACT,
@@ -82,6 +83,36 @@ def weigh(connection: Connection, station: Station, request: OrderRequest, rules
     return verdict
 
 
+def take_turns(
+    connection: Connection, device_ids: Collection[int], *, disconnects: bool = False
+) -> None:
+    """Take the turns of all orders that one transaction is to give or to take back.
+
+    Called before the first of them.  Everybody takes what he needs in this order: the count of
+    disconnects, the devices, the orders that wait, each kind by its numbers.  So of two who mean
+    the same meters the second waits, and neither for the other.
+
+    Args:
+        connection: in a write transaction.
+        device_ids: the meters.
+        disconnects: whether a disconnect may be among the orders.
+    """
+    if disconnects:
+        _take_count(connection)
+    if device_ids:
+        take_devices(connection, device_ids)
+        connection.execute(
+            select(orders.c.order_id)
+            .where(
+                orders.c.device_id.in_(device_ids),
+                orders.c.kind.in_([kind.value for kind in CONTACT]),
+                orders.c.state.in_(_WAITING),
+            )
+            .order_by(orders.c.order_id)
+            .with_for_update()
+        )
+
+
 def take_back(
     connection: Connection, station: Station, work: Work | None, order: Order, why: str
 ) -> None:
@@ -136,10 +167,15 @@ def _take_turn(connection: Connection, request: OrderRequest) -> None:
 
     Always in this order: the count of disconnects, the device, its order.
     """
-    if request.kind in DISCONNECTS and connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(_COUNTING)))
+    if request.kind in DISCONNECTS:
+        _take_count(connection)
     if request.kind in CONTACT:
-        take_device(connection, request.device_id)
+        take_devices(connection, [request.device_id])
+
+
+def _take_count(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_COUNTING)))
 
 
 def _at_once(connection: Connection, request: OrderRequest) -> int:

@@ -6,7 +6,7 @@ read of the one says nothing of the other, and an order that was prepared for it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from sqlalchemy import Connection, select
@@ -37,11 +37,12 @@ def hold_device(connection: Connection, device_id: int) -> None:
     )
 
 
-def take_device(connection: Connection, device_id: int) -> None:
+def take_devices(connection: Connection, device_ids: Collection[int]) -> None:
     """Of those who order something of the same contact, one comes after the other."""
     connection.execute(
         select(end_devices.c.device_id)
-        .where(end_devices.c.device_id == device_id)
+        .where(end_devices.c.device_id.in_(device_ids))
+        .order_by(end_devices.c.device_id)
         .with_for_update(key_share=True)
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -50,14 +51,15 @@ def _expire(station: Station, work: Work) -> int:
             )
             .limit(_AT_ONCE)
         ).all()
+        held = _held(connection, waiting)
         for order_id in waiting:
-            order = find_order(connection, order_id, lock=True)
-            if order.state in WAITING:
+            order = find_order(connection, order_id)
+            if order_id in held and order.state in WAITING:
                 unqueue(connection, work, order)
                 words = "Its time was over before it could be sent."
                 move(connection, station, order, OrderState.EXPIRED, "expired", words)
                 follow_up(connection, order, OrderState.EXPIRED, words, station.now())
-        return len(waiting)
+        return len(held)
 
 
 def _queue_due(station: Station, work: Work) -> int:
@@ -80,8 +82,11 @@ def _queue_due(station: Station, work: Work) -> int:
             .limit(_AT_ONCE)
         ).all()
         queued = 0
+        held = _held(connection, due)
         for order_id in due:
-            order = find_order(connection, order_id, lock=True)
+            if order_id not in held:
+                continue
+            order = find_order(connection, order_id)
             if _was_in_vain(connection, station, order):
                 _leave_to_a_person(connection, station, order)
                 continue
@@ -93,6 +98,22 @@ def _queue_due(station: Station, work: Work) -> int:
             if changed.state.value in _BEGUN:
                 _give_it_time(connection, station, order, changed)
         return queued
+
+
+def _held(connection: Connection, order_ids: Collection[int]) -> set[int]:
+    """Those of some orders that nobody else is changing; nobody does until the transaction ends.
+
+    The others are due the next time: who has hundreds of orders and waits for one more would be
+    waited for by whoever has that one.
+    """
+    return set(
+        connection.scalars(
+            select(orders.c.order_id)
+            .where(orders.c.order_id.in_(order_ids))
+            .order_by(orders.c.order_id)
+            .with_for_update(skip_locked=True)
+        )
+    )
 
 
 def _was_heard_again(now: datetime) -> ColumnElement[bool]:
