@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import Select, exists, select
+from sqlalchemy import Connection, Select, exists, select
 
 from billing.collecting.cases import ActKind, CaseState, Debt, log
 from billing.collecting.deferring import resume_deferred
@@ -21,9 +21,8 @@ from billing.office import Office
 from billing.person import SERVICE
 from billing.prepaid.cuts import CutState
 from billing.prepaid.disconnecting import ask_reconnect
+from billing.prepaid.following import accounts_of, for_each
 from billing.prepaid.tables import supply_cuts
-
-_AT_ONCE: Final = 100
 
 
 def sweep(office: Office) -> int:
@@ -45,27 +44,24 @@ def light_again(office: Office) -> int:
     """Ask again for the light of those who were cut for a debt that is settled meanwhile."""
     if office.station is None:
         return 0
-    with office.reading() as connection:
-        account_ids = connection.scalars(_dark_for_nothing().limit(_AT_ONCE)).all()
-    if not account_ids:
-        return 0
-    with office.writing() as connection:
-        lock(connection, account_ids)
-        still = connection.execute(
-            _dark_for_nothing().where(supply_cuts.c.account_id.in_(account_ids))
-        ).scalars()
-        for account_id in still.all():
-            asked = ask_reconnect(connection, office, account_id, "The debt is settled.")
-            case_id = connection.scalar(
-                select(collection_cases.c.case_id)
-                .where(collection_cases.c.account_id == account_id)
-                .order_by(collection_cases.c.case_id.desc())
-                .limit(1)
-            )
-            if case_id is not None:
-                words = asked.words or "The debt is settled."
-                log(connection, office, case_id, ActKind.RECONNECT, words, Debt(0, 0))
-    return len(account_ids)
+
+    def act(connection: Connection, account_id: int) -> None:
+        lock(connection, [account_id])
+        still = _dark_for_nothing().where(supply_cuts.c.account_id == account_id)
+        if connection.scalar(still) is None:
+            return
+        asked = ask_reconnect(connection, office, account_id, "The debt is settled.")
+        case_id = connection.scalar(
+            select(collection_cases.c.case_id)
+            .where(collection_cases.c.account_id == account_id)
+            .order_by(collection_cases.c.case_id.desc())
+            .limit(1)
+        )
+        if case_id is not None:
+            words = asked.words or "The debt is settled."
+            log(connection, office, case_id, ActKind.RECONNECT, words, Debt(0, 0))
+
+    return for_each(office, accounts_of(office, _dark_for_nothing()), act)
 
 
 def _dark_for_nothing() -> Select[Any]:
@@ -74,12 +70,8 @@ def _dark_for_nothing() -> Select[Any]:
         collection_cases.c.account_id == supply_cuts.c.account_id,
         collection_cases.c.state == CaseState.OPEN.value,
     )
-    return (
-        select(supply_cuts.c.account_id)
-        .where(
-            supply_cuts.c.asker == ASKER,
-            supply_cuts.c.state.in_([CutState.ORDERED.value, CutState.DARK.value]),
-            ~running,
-        )
-        .order_by(supply_cuts.c.account_id)
+    return select(supply_cuts.c.account_id).where(
+        supply_cuts.c.asker == ASKER,
+        supply_cuts.c.state.in_([CutState.ORDERED.value, CutState.DARK.value]),
+        ~running,
     )

@@ -6,13 +6,15 @@ times; an outcome that nobody knows is the head-end's to settle.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+import structlog
 from sqlalchemy import Connection, Select, select
 
 from billing.accounts.tables import supplies
+from billing.faults import BillingError
 from billing.ledger.posting import balance, balances, lock
 from billing.notices.outbox import queue_notices
 from billing.office import Office
@@ -32,6 +34,7 @@ from billing.prepaid.states import Move, move_all, watched
 from billing.prepaid.tables import prepaid_states, supply_cut_orders, supply_cuts
 from billing.prepaid.telling import disconnected, reconnected
 from billing.prepaid.watcher import PAID, look
+from headend.faults import HeadEndError
 from headend.orders.aftermath import DARK_ALARM
 from headend.orders.moves import events_of
 from headend.orders.tables import orders
@@ -40,10 +43,11 @@ from headend.person import SERVICE
 from headend.registry.tables import installations
 from headend.watching.alarms import Severity, close_if_open, raise_alarm
 
+_log = structlog.get_logger()
 FAILED_ALARM: Final = "disconnect_failed"
 """A meter that was to be switched off was not: somebody has to look at it."""
 _AT_ONCE: Final = 200
-"""Accounts in one sweep; the next one goes on."""
+"""Accounts in one look."""
 _LEFT: Final = "The account has left the service point."
 _EXCHANGED: Final = "The meter was exchanged: the new one was not switched off."
 _ENDED: Final = [state.value for state in ENDED]
@@ -54,7 +58,8 @@ def follow(office: Office) -> int:
 
     Safe in several processes: each account is looked at under its lock.
     """
-    return _each(office, _with_news(office), settle) + _each(office, _due(office), _again)
+    news = _each(office, accounts_of(office, _with_news()), settle)
+    return news + _each(office, accounts_of(office, _due(office.now())), _again)
 
 
 def light_who_has_paid(office: Office) -> int:
@@ -63,7 +68,7 @@ def light_who_has_paid(office: Office) -> int:
     The watcher does so in the payment's transaction; this is for payments that were taken where
     no watcher was.
     """
-    return _each(office, list(_paid_ones(office)), _have_lit)
+    return _each(office, _paid_ones(office), _have_lit)
 
 
 def let_go_who_has_left(office: Office) -> int:
@@ -72,7 +77,7 @@ def let_go_who_has_left(office: Office) -> int:
     An order to switch off that was not sent is taken back: it would meet whoever moves in.  What is
     off is switched on when somebody else has the point.
     """
-    return _each(office, _left(office), _let_go)
+    return _each(office, accounts_of(office, _left_at(office.now())), _let_go)
 
 
 def begin_anew_after_exchange(office: Office) -> int:
@@ -81,7 +86,7 @@ def begin_anew_after_exchange(office: Office) -> int:
     The new meter was never switched off: it is switched on, wherever its contact was left, and
     whoever still owes is told of a disconnect anew.
     """
-    return _each(office, _exchanged(office), _begin_anew)
+    return _each(office, accounts_of(office, _exchanged_since()), _begin_anew)
 
 
 def settle(connection: Connection, office: Office, cut: Cut) -> Cut:
@@ -174,8 +179,8 @@ def _settle_on(connection: Connection, office: Office, cut: Cut, found: Sequence
     lit = lights(found)
     if any(each in (Light.COMING, Light.UNSETTLED) for each in lit.values()):
         return cut
-    again = [each for each, light in lit.items() if light in (Light.STUCK, Light.OFF)]
     at = office.now()
+    again = [each for each, light in lit.items() if light in (Light.STUCK, Light.OFF)]
     if not again:
         return _lit(connection, office, cut, found, at)
     if cut.look_at is not None:
@@ -268,22 +273,76 @@ def _begin_anew(connection: Connection, office: Office, cut: Cut) -> Cut:
 # Whom to look at
 
 
+def for_each(
+    office: Office, account_ids: Iterable[int], act: Callable[[Connection, int], None]
+) -> int:
+    """Act on accounts, each in a transaction of its own; gives on how many.
+
+    A fault of one account stops no other: it is in the log and stands with the account's cut, and
+    the next sweep tries again.
+    """
+    done = 0
+    for account_id in account_ids:
+        try:
+            with office.writing() as connection:
+                act(connection, account_id)
+        except (BillingError, HeadEndError) as fault:
+            if fault.is_system:
+                raise
+            _keep_fault(office, account_id, fault)
+        else:
+            done += 1
+    return done
+
+
+def _keep_fault(office: Office, account_id: int, fault: BillingError | HeadEndError) -> None:
+    """Tell of a fault, in the cut's history once for as long as it is the same."""
+    _log.warning("prepaid_follow_failed", account_id=account_id, code=fault.code, fault=str(fault))
+    words = f"Nothing could be done: {fault}"
+    with office.writing() as connection:
+        lock(connection, [account_id])
+        cut = open_cut(connection, account_id)
+        if cut is not None and cut.words != words:
+            move_cut(connection, cut, cut.state, words, office.now(), look_at=cut.look_at)
+
+
 def _each(
-    office: Office, account_ids: Sequence[int], act: Callable[[Connection, Office, Cut], Cut]
+    office: Office,
+    account_ids: Iterable[int],
+    act: Callable[[Connection, Office, Cut], object],
 ) -> int:
     """Act on the open cut of each account, in a transaction of its own."""
-    for account_id in account_ids:
-        with office.writing() as connection:
-            lock(connection, [account_id])
-            cut = open_cut(connection, account_id)
-            if cut is not None:
-                act(connection, office, cut)
-    return len(account_ids)
+
+    def act_on(connection: Connection, account_id: int) -> None:
+        lock(connection, [account_id])
+        cut = open_cut(connection, account_id)
+        if cut is not None:
+            act(connection, office, cut)
+
+    return for_each(office, account_ids, act_on)
 
 
-def _with_news(office: Office) -> list[int]:
+def accounts_of(office: Office, query: Select[Any]) -> Iterator[int]:
+    """The accounts of a query; those that fail again and again hide no other."""
+    for page in _pages(office, query):
+        yield from page
+
+
+def _pages(office: Office, query: Select[Any]) -> Iterator[Sequence[int]]:
+    after = 0
+    query = query.distinct().order_by(supply_cuts.c.account_id).limit(_AT_ONCE)
+    while True:
+        with office.reading() as connection:
+            page = connection.scalars(query.where(supply_cuts.c.account_id > after)).all()
+        yield page
+        if len(page) < _AT_ONCE:
+            return
+        after = page[-1]
+
+
+def _with_news() -> Select[Any]:
     """Accounts with an order that has ended and of which nobody has taken note."""
-    query = (
+    return (
         select(supply_cuts.c.account_id)
         .join(supply_cut_orders, supply_cut_orders.c.cut_id == supply_cuts.c.cut_id)
         .join(orders, orders.c.order_id == supply_cut_orders.c.order_id)
@@ -292,30 +351,13 @@ def _with_news(office: Office) -> list[int]:
             supply_cuts.c.ended_at.is_(None),
             orders.c.state.in_(_ENDED),
         )
-        .distinct()
-        .limit(_AT_ONCE)
     )
-    with office.reading() as connection:
-        return list(connection.scalars(query))
 
 
-def _due(office: Office) -> list[int]:
-    query = (
-        select(supply_cuts.c.account_id)
-        .where(
-            supply_cuts.c.state == CutState.RECONNECTING.value,
-            supply_cuts.c.look_at <= office.now(),
-        )
-        .limit(_AT_ONCE)
+def _due(at: datetime) -> Select[Any]:
+    return select(supply_cuts.c.account_id).where(
+        supply_cuts.c.state == CutState.RECONNECTING.value, supply_cuts.c.look_at <= at
     )
-    with office.reading() as connection:
-        return list(connection.scalars(query))
-
-
-def _left(office: Office) -> list[int]:
-    with office.reading() as connection:
-        query = _left_at(office.now()).distinct().limit(_AT_ONCE)
-        return list(connection.scalars(query))
 
 
 def _left_at(at: datetime) -> Select[Any]:
@@ -341,11 +383,6 @@ def _left_at(at: datetime) -> Select[Any]:
     )
 
 
-def _exchanged(office: Office) -> list[int]:
-    with office.reading() as connection:
-        return list(connection.scalars(_exchanged_since().distinct().limit(_AT_ONCE)))
-
-
 def _exchanged_since() -> Select[Any]:
     """Accounts that are cut by a meter which does not hang at its point any more."""
     return (
@@ -365,24 +402,14 @@ def _exchanged_since() -> Select[Any]:
 
 def _paid_ones(office: Office) -> Iterator[int]:
     """Accounts that were cut for want of money and have paid, or are not prepaid any more."""
-    after = 0
-    while True:
+    cut = select(supply_cuts.c.account_id).where(
+        supply_cuts.c.asker == ASKER,
+        supply_cuts.c.state.in_([CutState.ORDERED.value, CutState.DARK.value]),
+    )
+    for page in _pages(office, cut):
         with office.reading() as connection:
-            part = connection.scalars(
-                select(supply_cuts.c.account_id)
-                .where(
-                    supply_cuts.c.asker == ASKER,
-                    supply_cuts.c.state.in_([CutState.ORDERED.value, CutState.DARK.value]),
-                    supply_cuts.c.account_id > after,
-                )
-                .order_by(supply_cuts.c.account_id)
-                .limit(_AT_ONCE)
-            ).all()
-            paid = _paid_among(connection, part, office.now())
+            paid = _paid_among(connection, page, office.now())
         yield from paid
-        if len(part) < _AT_ONCE:
-            return
-        after = part[-1]
 
 
 def _paid_among(connection: Connection, account_ids: Sequence[int], at: datetime) -> list[int]:
