@@ -21,7 +21,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, exists, insert, select, update
 
 from billing.prepaid.tables import supply_cut_moves, supply_cut_orders, supply_cuts
 from headend.orders.tables import orders
@@ -80,6 +80,8 @@ class CutOrder:
     sending_at: datetime | None
     ended_at: datetime | None
     words: str
+    is_passed_on: bool
+    """Whether the supply is the affair of another account by now, which has the service point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,10 @@ def move_cut(
 
 
 def take_note(connection: Connection, cut_id: int) -> list[CutOrder]:
-    """The orders of a cut by supply and position, with the outcome of each that has ended kept."""
+    """The orders of a cut by supply and position, with the outcome of each that has ended kept.
+
+    Supplies that were passed on are left out: another cut goes on with them.
+    """
     found = orders_of(connection, cut_id)
     for each in found:
         if each.outcome is None and each.state in ORDER_ENDED:
@@ -207,7 +212,7 @@ def take_note(connection: Connection, cut_id: int) -> list[CutOrder]:
                 )
                 .values(outcome=each.state.value)
             )
-    return found
+    return [each for each in found if not each.is_passed_on]
 
 
 def orders_of(connection: Connection, cut_id: int) -> list[CutOrder]:
@@ -224,15 +229,36 @@ def orders_of(connection: Connection, cut_id: int) -> list[CutOrder]:
             orders.c.sending_at,
             orders.c.ended_at,
             orders.c.words,
+            is_passed_on().label("is_passed_on"),
         )
         .join(orders, orders.c.order_id == supply_cut_orders.c.order_id)
         .where(supply_cut_orders.c.cut_id == cut_id)
         .order_by(supply_cut_orders.c.supply_id, supply_cut_orders.c.position)
     )
     return [
-        CutOrder(*row[:6], OrderState(row.state), row.sending_at, row.ended_at, row.words or "")
+        CutOrder(
+            *row[:6],
+            OrderState(row.state),
+            row.sending_at,
+            row.ended_at,
+            row.words or "",
+            bool(row.is_passed_on),
+        )
         for row in rows
     ]
+
+
+def is_passed_on() -> ColumnElement[bool]:
+    """An SQL condition on `supply_cut_orders`: a later cut has begun with the supply's trip."""
+    off, later = supply_cut_orders.alias("own_off"), supply_cut_orders.alias("later_off")
+    return exists().where(
+        off.c.cut_id == supply_cut_orders.c.cut_id,
+        off.c.supply_id == supply_cut_orders.c.supply_id,
+        off.c.position == 1,
+        later.c.order_id == off.c.order_id,
+        later.c.position == 1,
+        later.c.cut_id > off.c.cut_id,
+    )
 
 
 def lines_of(connection: Connection, cut_id: int) -> list[CutLine]:

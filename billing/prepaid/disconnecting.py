@@ -213,6 +213,11 @@ def ask_reconnect(
     return _reconnect(connection, office, cut, f"{why} ({once})" if once else why, tries=1)
 
 
+def reconnect_now(connection: Connection, office: Office, cut: Cut, why: str) -> Asked:
+    """Ask for the light in a cut that has just begun, of what was off before it."""
+    return _reconnect(connection, office, cut, why, tries=1)
+
+
 def reconnect_again(connection: Connection, office: Office, cut: Cut, why: str) -> Asked:
     """Ask once more for what has no light yet; the account is locked, the outcome is known."""
     hold_meters(connection, [cut.account_id])
@@ -244,10 +249,11 @@ def take_back_what_waits(
 def _reconnect(connection: Connection, office: Office, cut: Cut, why: str, *, tries: int) -> Asked:
     at = office.now()
     found = take_note(connection, cut.cut_id)
+    elses = supplies_of_others(connection, cut, at)
     dark = [
         supply_id
         for supply_id, light in lights(found).items()
-        if light in (Light.OFF, Light.UNSETTLED, Light.STUCK)
+        if light in (Light.OFF, Light.UNSETTLED, Light.STUCK) and supply_id not in elses
     ]
     if not dark and all(each is Light.UNTOUCHED for each in lights(found).values()):
         words = f"Taken back before anything was sent: {why}"
@@ -371,6 +377,28 @@ def _meters_of_account(
     if not of_account:
         bare = [Refusal(0, NO_METER, "The account has no service point now.")]
     return meters, bare
+
+
+def supplies_of_others(connection: Connection, cut: Cut, at: datetime) -> frozenset[int]:
+    """The supplies of a cut whose service points other accounts have by now.
+
+    Nothing is switched there for this account any more; `handing_over` passes them on.
+    """
+    left, other = supplies.alias("left_one"), supplies.alias("other")
+    rows = connection.scalars(
+        select(left.c.supply_id)
+        .join(supply_cut_orders, supply_cut_orders.c.supply_id == left.c.supply_id)
+        .join(other, other.c.point_id == left.c.point_id)
+        .where(
+            supply_cut_orders.c.cut_id == cut.cut_id,
+            supply_cut_orders.c.position == 1,
+            left.c.until <= at,
+            other.c.account_id != cut.account_id,
+            other.c.since <= at,
+            other.c.until.is_(None) | (other.c.until > at),
+        )
+    )
+    return frozenset(rows)
 
 
 def _has_left(connection: Connection, supply_ids: Sequence[int], at: datetime) -> bool:

@@ -25,6 +25,7 @@ from billing.prepaid.disconnecting import (
     ask_reconnect,
     asks_again_at,
     reconnect_again,
+    supplies_of_others,
 )
 from billing.prepaid.lights import Light, lights
 from billing.prepaid.policy import load_policy
@@ -48,7 +49,6 @@ FAILED_ALARM: Final = "disconnect_failed"
 """A meter that was to be switched off was not: somebody has to look at it."""
 _AT_ONCE: Final = 200
 """Accounts in one look."""
-_LEFT: Final = "The account has left the service point."
 _EXCHANGED: Final = "The meter was exchanged: the new one was not switched off."
 _ENDED: Final = [state.value for state in ENDED]
 
@@ -69,15 +69,6 @@ def light_who_has_paid(office: Office) -> int:
     no watcher was.
     """
     return _each(office, _paid_ones(office), _have_lit)
-
-
-def let_go_who_has_left(office: Office) -> int:
-    """Leave service points in peace that a cut account has left; gives of how many accounts.
-
-    An order to switch off that was not sent is taken back: it would meet whoever moves in.  What is
-    off is switched on when somebody else has the point.
-    """
-    return _each(office, accounts_of(office, _left_at(office.now())), _let_go)
 
 
 def begin_anew_after_exchange(office: Office) -> int:
@@ -180,9 +171,12 @@ def _settle_on(connection: Connection, office: Office, cut: Cut, found: Sequence
     if any(each in (Light.COMING, Light.UNSETTLED) for each in lit.values()):
         return cut
     at = office.now()
-    again = [each for each, light in lit.items() if light in (Light.STUCK, Light.OFF)]
-    if not again:
+    off = {each for each, light in lit.items() if light in (Light.STUCK, Light.OFF)}
+    again = sorted(off - supplies_of_others(connection, cut, at))
+    if not off:
         return _lit(connection, office, cut, found, at)
+    if not again:
+        return cut  # what is off is passed on to who has the service points by now
     if cut.look_at is not None:
         return cut
     last = {each.supply_id: each for each in found}
@@ -255,12 +249,6 @@ def _have_lit(connection: Connection, office: Office, cut: Cut) -> Cut:
         return cut
     look(connection, office, {cut.account_id: balance(connection, cut.account_id)})
     return _cut(ask_reconnect(connection, office, cut.account_id, PAID), cut)
-
-
-def _let_go(connection: Connection, office: Office, cut: Cut) -> Cut:
-    if connection.scalar(_left_at(office.now()).where(supply_cuts.c.cut_id == cut.cut_id)) is None:
-        return cut
-    return _cut(ask_reconnect(connection, office, cut.account_id, _LEFT), cut)
 
 
 def _begin_anew(connection: Connection, office: Office, cut: Cut) -> Cut:
@@ -357,29 +345,6 @@ def _with_news() -> Select[Any]:
 def _due(at: datetime) -> Select[Any]:
     return select(supply_cuts.c.account_id).where(
         supply_cuts.c.state == CutState.RECONNECTING.value, supply_cuts.c.look_at <= at
-    )
-
-
-def _left_at(at: datetime) -> Select[Any]:
-    """Accounts with a cut of a service point that they have left, if it matters to anybody."""
-    left, others = supplies.alias("left_one"), supplies.alias("other")
-    there = select(others.c.supply_id).where(
-        others.c.point_id == left.c.point_id,
-        others.c.since <= at,
-        others.c.until.is_(None) | (others.c.until > at),
-    )
-    is_somebody_elses = there.where(others.c.account_id != left.c.account_id).exists()
-    goes_on = there.where(others.c.account_id == left.c.account_id).exists()
-    is_ordered = supply_cuts.c.state == CutState.ORDERED.value
-    is_dark = supply_cuts.c.state == CutState.DARK.value
-    return (
-        select(supply_cuts.c.account_id)
-        .join(supply_cut_orders, supply_cut_orders.c.cut_id == supply_cuts.c.cut_id)
-        .join(left, left.c.supply_id == supply_cut_orders.c.supply_id)
-        .where(
-            left.c.until <= at,
-            (is_ordered & ~goes_on) | (is_dark & is_somebody_elses),
-        )
     )
 
 

@@ -5,13 +5,9 @@ from __future__ import annotations
 from billing.office import Office
 from billing.person import SERVICE
 from billing.prepaid.due import look_at_due
-from billing.prepaid.following import (
-    begin_anew_after_exchange,
-    follow,
-    let_go_who_has_left,
-    light_who_has_paid,
-)
+from billing.prepaid.following import begin_anew_after_exchange, follow, light_who_has_paid
 from billing.prepaid.giving import give_approved
+from billing.prepaid.handing_over import let_go_who_has_left
 from billing.prepaid.leniency import GoodPayer, nobody
 from billing.prepaid.outlook import daily_pass
 
