@@ -378,10 +378,11 @@ def _paid_ones(office: Office) -> Iterator[int]:
 
 
 def _paid_among(connection: Connection, account_ids: Sequence[int], at: datetime) -> list[int]:
+    """Who leaves pays as well: an account that is being closed stays off until then."""
     held = balances(connection, account_ids)
     stays = {
         each.account_id
-        for each in watched(connection, account_ids, at)
+        for each in watched(connection, account_ids, at, leaving=True)
         if held[each.account_id] < each.reconnect_minor
     }
     return [each for each in account_ids if each not in stays]

@@ -7,9 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, case, func, insert, literal, select, update
+from sqlalchemy import (
+    Connection,
+    and_,
+    case,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
-from billing.accounts.tables import agreements, customer_accounts
+from billing.accounts.tables import agreements, customer_accounts, supplies
 from billing.prepaid.standing import Level, Limits
 from billing.prepaid.tables import (
     prepaid_moves,
@@ -64,13 +75,23 @@ class MoveLine:
     words: str
 
 
-def watched(connection: Connection, account_ids: Sequence[int], at: datetime) -> Iterator[Watched]:
+def watched(
+    connection: Connection, account_ids: Sequence[int], at: datetime, *, leaving: bool = False
+) -> Iterator[Watched]:
     """The prepaid accounts among these, with one query for each 500 of them.
 
-    Accounts that are not active, or whose agreement at the moment is another, are left out.
+    Accounts that are not active, unless they are being closed on a day that is to come, and those
+    whose agreement at the moment is another, are left out.
+
+    Args:
+        connection: in any transaction.
+        account_ids: any number.
+        at: the moment.
+        leaving: with those that are being closed, or are, and have left all service points.
     """
+    states = ("closing", "closed") if leaving else ()
     for place in range(0, len(account_ids), _AT_ONCE):
-        for row in connection.execute(_query(account_ids[place : place + _AT_ONCE], at)):
+        for row in connection.execute(_query(account_ids[place : place + _AT_ONCE], at, states)):
             yield _watched(row)
 
 
@@ -157,7 +178,10 @@ def moves_of(connection: Connection, account_id: int) -> list[MoveLine]:
     return [MoveLine(row.at, Level(row.state), row.balance_minor, row.words) for row in rows]
 
 
-def _query(account_ids: Sequence[int], at: datetime) -> Any:
+def _query(account_ids: Sequence[int], at: datetime, states: Sequence[str]) -> Any:
+    is_supplied = exists().where(
+        supplies.c.account_id == customer_accounts.c.account_id, supplies.c.until > at
+    )
     latest = (
         select(func.max(agreements.c.version))
         .where(agreements.c.account_id == customer_accounts.c.account_id, agreements.c.since <= at)
@@ -200,7 +224,11 @@ def _query(account_ids: Sequence[int], at: datetime) -> Any:
         )
         .where(
             customer_accounts.c.account_id.in_(account_ids),
-            customer_accounts.c.state == "active",
+            or_(
+                customer_accounts.c.state == "active",
+                and_(customer_accounts.c.state == "closing", is_supplied),
+                customer_accounts.c.state.in_(states),
+            ),
         )
     )
 
