@@ -159,9 +159,10 @@ class ChannelDesk:
         """Try a channel as far as nothing moves, and keep what came of it.
 
         Raises:
-            RightMissingError: needs ``look``.
+            RightMissingError: needs ``configure``: what is found counts for the channel's health.
             UnknownChannelError: there is none of this name.
         """
+        self.office.require(Right.CONFIGURE)
         channel = self.channel(name)
         try:
             words = provider_of(channel).test(self.office)

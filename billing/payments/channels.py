@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 from billing.ledger.books import received
 from billing.office import Office
 from billing.payments.faults import ChannelClosedError, UnknownChannelError
-from billing.payments.tables import payment_channels
+from billing.payments.tables import channel_keys, payment_channels
 from storage.engine import insert_if_new
 from storage.ledger import AccountKind, accounts
 from vending.shop.requests import canonical_json
@@ -131,6 +131,28 @@ def store_channel(connection: Connection, office: Office, channel: Channel) -> N
     ):
         values = {"account": account, "currency": office.currency.code, "kind": kind.value}
         insert_if_new(connection, accounts, values)
+
+
+def claim_key(connection: Connection, office: Office, name: str, identity: bytes) -> str:
+    """Say that a key is a channel's; gives the channel whose it is, for ever.
+
+    Args:
+        connection: in a write transaction.
+        office: the office.
+        name: the channel's.
+        identity: the key's (`web_hook.signing.Key`).
+
+    Raises:
+        UnknownChannelError: there is no channel of this name.
+    """
+    store_channel(connection, office, find_channel(connection, name))
+    row = {"key_digest": identity, "channel": name, "since": office.now()}
+    insert_if_new(connection, channel_keys, row)
+    return str(
+        connection.execute(
+            select(channel_keys.c.channel).where(channel_keys.c.key_digest == identity)
+        ).scalar_one()
+    )
 
 
 def channel_of(row: Any) -> Channel:

@@ -88,9 +88,15 @@ class ChannelDownError(BillingError):
 
 
 class HookSignatureError(BillingError):
-    """What was posted is not signed by the provider, or its time is long past."""
+    """What was posted is not signed by the provider: anybody may have posted it."""
 
     code: ClassVar[str] = "hook_signature"
+
+
+class HookTimeError(HookSignatureError):
+    """The provider has signed what was posted, but too far from now by our clock."""
+
+    code: ClassVar[str] = "hook_time"
 
 
 class HookMessageError(BillingError):

@@ -2,6 +2,7 @@
 
 ===================  =================================================================
 `payment_channels`   ways by which money comes in; settings, never secrets
+`channel_keys`       whose messages a key has signed: one channel's, for ever; append-only
 `channel_events`     tests of channels and their failures; append-only
 `payments`           one row for each (channel, reference): what was paid, and where it
                      stands now; what was paid never changes, none is deleted
@@ -49,6 +50,14 @@ payment_channels: Final = table(
     CheckConstraint("adapter IN ('counter', 'file', 'web_hook', 'voucher')", name="adapter"),
     CheckConstraint("state IN ('open', 'closed')", name="state"),
     CheckConstraint("stale_h > 0", name="stale_h"),
+)
+
+channel_keys: Final = table(
+    "channel_keys",
+    Column("key_digest", LargeBinary, primary_key=True, comment="scrypt of a shared secret"),
+    Column("channel", Text, ForeignKey(payment_channels.c.channel), nullable=False),
+    Column("since", UtcTimestamp, nullable=False),
+    CheckConstraint("length(key_digest) = 32", name="key_digest"),
 )
 
 channel_events: Final = table(

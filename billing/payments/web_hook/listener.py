@@ -3,11 +3,16 @@
 
 It is bound to the loopback unless told otherwise: TLS and the way in from the internet are a
 reverse proxy's, whose work they are.
+
+A request comes whole within some seconds.  When all places are taken, somebody who has not said all
+yet gives way: the longest there of the address that holds most of them.  An honest message is there
+in milliseconds, so that whoever opens connections and says nothing takes no place from it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -58,6 +63,8 @@ class Listener:
         self._threads = ThreadPoolExecutor(_THREADS, "payment")
         self._server: asyncio.Server | None = None
         self._busy: set[asyncio.Task[None]] = set()
+        self._reading: dict[asyncio.StreamWriter, str] = {}
+        """Who has not said all yet, with their addresses, the longest there first."""
 
     async def open(self, host: str, port: int) -> int:
         """Open the port and give its number.
@@ -86,12 +93,12 @@ class Listener:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        if len(self._busy) >= _AT_A_TIME_MAX:
+        if len(self._busy) >= _AT_A_TIME_MAX and not self._make_room():
             writer.close()
             return
         self._busy.add(task)
         try:
-            answer = await self._answer(reader)
+            answer = await self._answer(reader, writer)
             writer.write(_response(answer))
             async with asyncio.timeout(_ANSWER_S_MAX):
                 await writer.drain()
@@ -101,7 +108,18 @@ class Listener:
             self._busy.discard(task)
             writer.close()
 
-    async def _answer(self, reader: asyncio.StreamReader) -> Answer:
+    def _make_room(self) -> bool:
+        held = Counter(self._reading.values())
+        most = max(held.values(), default=0)
+        for writer, address in self._reading.items():
+            if held[address] == most:
+                del self._reading[writer]
+                writer.transport.abort()
+                return True
+        return False
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Answer:
+        self._reading[writer] = str((writer.get_extra_info("peername") or ("",))[0])
         try:
             async with asyncio.timeout(REQUEST_S_MAX):
                 channel, headers, body = await _request(reader)
@@ -109,6 +127,8 @@ class Listener:
             return refused.answer
         except TimeoutError:
             return Answer(408, "The request did not come in time.\n")
+        finally:
+            self._reading.pop(writer, None)
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._threads, self._receive, channel, headers, body)

@@ -13,7 +13,7 @@ import structlog
 
 from billing.faults import BillingError, OfficeUnavailableError
 from billing.office import Office
-from billing.payments.channels import Adapter, Channel
+from billing.payments.channels import Adapter, Channel, claim_key
 from billing.payments.door import take
 from billing.payments.faults import (
     ChannelClosedError,
@@ -121,12 +121,13 @@ class Hook:
 class Receiver:
     """Takes what is posted for the channels that it was given.
 
-    Failures are kept for the channels' health, one a minute for each kind: strangers can make
-    many of them.
+    Failures are kept for the channels' health, one a minute for each kind.  What the provider has
+    not signed is none of them: anybody can post it, and would say how a channel stands.
 
     Raises:
-        ChannelSettingsError: two channels have one key: what is signed does not name the channel,
-            so that a message for one could be brought to the other, and would be taken again.
+        ChannelSettingsError: two channels have one key, here or in another listener: what is
+            signed does not name the channel, so that a message for one could be brought to the
+            other, and would be taken again.
     """
 
     office: Office
@@ -137,14 +138,15 @@ class Receiver:
     _counting: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
-        first: dict[bytes, str] = {}
-        for name, hook in sorted(self.hooks.items()):
-            other = first.setdefault(hook.key.identity, name)
-            if other != name:
-                raise ChannelSettingsError(
-                    f"{other} and {name} have one key: a message for one of them could be taken "
-                    "by the other, too. Have the provider give each its own."
-                )
+        keys = {name: hook.key.identity for name, hook in sorted(self.hooks.items())}
+        with self.office.writing() as connection:
+            for name, identity in keys.items():
+                other = claim_key(connection, self.office, name, identity)
+                if other != name:
+                    raise ChannelSettingsError(
+                        f"{other} and {name} have one key: a message for one of them could be "
+                        "taken by the other, too. Have the provider give each its own."
+                    )
 
     def receive(self, channel: str, headers: dict[str, str], body: bytes) -> Answer:
         """Answer one message; a payment is committed when it is answered with success.
@@ -186,7 +188,8 @@ class Receiver:
         with self._counting:
             self.refused += 1
         log.warning("payment.refused", channel=channel, code=fault.code)
-        self._keep(channel, fault)
+        if type(fault) is not HookSignatureError:
+            self._keep(channel, fault)
         status = next((each for kind, each in _STATUS.items() if isinstance(fault, kind)), 500)
         said = "try again later" if status >= 500 else str(fault)
         return Answer(status, f"{fault.code}: {said}\n")

@@ -34,11 +34,12 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509 import load_pem_x509_certificate
 
-from billing.payments.faults import ChannelKeyError, HookSignatureError
+from billing.payments.faults import ChannelKeyError, HookSignatureError, HookTimeError
 
 WINDOW_S: Final = 300
 """How far the clock of the provider may be from ours, transport included."""
 _SECRET_BYTES_MIN: Final = 16
+_SALT: Final = b"meterhouse channel key"
 _KEY_FILE_BYTES_MAX: Final = 65_536
 _RSA_BITS_MIN: Final = 2048
 _SIGNATURE_LENGTH_MAX: Final = 2_048
@@ -75,7 +76,7 @@ class Key(Protocol):
 
     @property
     def identity(self) -> bytes:
-        """Equal for equal keys; not for people to see."""
+        """32 bytes, equal for equal keys; may be kept: the key is not found from them."""
 
 
 class SharedSecret:
@@ -104,8 +105,8 @@ class SharedSecret:
 
     @property
     def identity(self) -> bytes:
-        """Equal for equal secrets."""
-        return hashlib.sha256(self._secret).digest()
+        """Equal for equal secrets; dear to try, as a secret may be words of a person."""
+        return hashlib.scrypt(self._secret, salt=_SALT, n=2**14, r=8, p=1, dklen=32)
 
     def sign(self, timestamp: str, nonce: str, body: bytes) -> str:
         """As the provider signs; for tests of a channel."""
@@ -181,7 +182,8 @@ def require_signed(key: Key, signed: Signed, now: datetime, *, window_s: int = W
     """Refuse what the provider has not signed, or has signed long ago.
 
     Raises:
-        HookSignatureError: it says no more than a stranger may know.
+        HookSignatureError: it is not the provider's; says no more than a stranger may know.
+        HookTimeError: it is, of another time.
     """
     fits = len(signed.signature) <= _SIGNATURE_LENGTH_MAX and len(signed.nonce) <= _NONCE_LENGTH_MAX
     at = signed.timestamp
@@ -190,7 +192,7 @@ def require_signed(key: Key, signed: Signed, now: datetime, *, window_s: int = W
     if not key.signs(signed):
         raise HookSignatureError("The signature is wrong.")
     if abs(now.timestamp() - int(at)) > window_s:
-        raise HookSignatureError(
+        raise HookTimeError(
             f"The message was signed more than {window_s} seconds from now: look at both clocks."
         )
 

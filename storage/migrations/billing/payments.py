@@ -52,6 +52,19 @@ def _make_channels() -> None:
     )
     triggers.no_delete(name, ["channel"])
     triggers.frozen(name, ["channel", "added_at"])
+    name = "channel_keys"
+    table(
+        name,
+        sa.Column(
+            "key_digest", sa.LargeBinary(), nullable=False, comment="scrypt of a shared secret"
+        ),
+        text("channel"),
+        time("since"),
+        primary(name, "key_digest"),
+        foreign(name, ["channel"], "payment_channels"),
+        check(name, "key_digest", "length(key_digest) = 32"),
+    )
+    triggers.immutable(name, ["key_digest"])
     name = "channel_events"
     table(
         name,
