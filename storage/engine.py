@@ -73,7 +73,9 @@ CONNECTIONS_MAX: Final = 15
 """Of one process to PostgreSQL; made when they are needed."""
 _WRITE: Final = "meterhouse_write"
 _WAITS: Final = "meterhouse_sqlite_waits"
-_PUT_OFF: Final = "meterhouse_put_off"
+_AT_HAND: Final = "meterhouse_at_hand"
+_NOTES: Final = "meterhouse_notes"
+_PUT_OFF: Final = "put_off"
 _TRANSACTION_REFUSED: Final = "25P02"
 _Act = Callable[[Connection], None]
 _BEGIN_SQLITE: Final = {None: "BEGIN", False: "BEGIN", True: "BEGIN IMMEDIATE"}
@@ -125,19 +127,10 @@ def _parsed(url: str) -> URL:
         ) from None
     backend = parsed.drivername.partition("+")[0]
     if backend in ("postgresql", "postgres"):
-        return _password_in_its_place(parsed.set(drivername="postgresql+psycopg"))
+        return parsed.set(drivername="postgresql+psycopg")
     if backend == "sqlite":
         return parsed.set(drivername="sqlite")
     raise DatabaseUrlError(f"Databases of kind {backend} are not used; use sqlite or postgresql.")
-
-
-def _password_in_its_place(url: URL) -> URL:
-    """The password where it is known to be one: libpq takes it as ``?password=`` too."""
-    given = url.query.get("password")
-    if given is None:
-        return url
-    password = given if isinstance(given, str) else given[-1]
-    return url.difference_update_query(["password"]).set(password=password)
 
 
 def _open_sqlite(url: URL, *, create: bool) -> Engine:
@@ -157,7 +150,13 @@ def _open_sqlite(url: URL, *, create: bool) -> Engine:
         database=f"file:{quote(bytes(path.absolute()))}",
         query={"mode": "rw", "uri": "true"},
     )
-    engine = create_engine(exact, hide_parameters=True, connect_args={"timeout": LOCK_WAIT_S})
+    engine = create_engine(
+        exact,
+        hide_parameters=True,
+        connect_args={"timeout": LOCK_WAIT_S},
+        execution_options={_AT_HAND: []},
+    )
+    event.listen(engine, "engine_disposed", _let_go)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -235,6 +234,7 @@ def _open_postgresql(url: URL) -> Engine:
     engine = create_engine(
         url,
         hide_parameters=True,
+        execution_options={_AT_HAND: []},
         # What goes beyond a pool's size is connected anew each time, which a busy worker does.
         pool_size=CONNECTIONS_MAX,
         max_overflow=0,
@@ -250,6 +250,7 @@ def _open_postgresql(url: URL) -> Engine:
             "prepare_threshold": None,
         },
     )
+    event.listen(engine, "engine_disposed", _let_go)
     event.listen(engine, "connect", _prepare_postgresql)
     event.listen(engine, "begin", _begin_postgresql)
     event.listen(engine, "before_cursor_execute", _keep_order)
@@ -265,6 +266,14 @@ def _keep_order(connection: Connection, *_: object) -> None:
 
 def _prepare_postgresql(connection: Any, _record: object) -> None:
     connection.autocommit = True  # transactions begin in _begin_postgresql, nowhere else
+
+
+def _let_go(engine: Engine) -> None:
+    kept = _at_hand(engine)
+    while kept:
+        connection = kept.pop()
+        connection.detach()
+        connection.close()
 
 
 def _begin_postgresql(connection: Connection) -> None:
@@ -290,7 +299,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
     with _translated(), _begun(engine, write=True) as (connection, transaction):
         try:
             yield connection
-            for act in connection.get_execution_options()[_PUT_OFF]:
+            for act in notes(connection)[_PUT_OFF]:
                 act(connection)
             _require_begun(connection)
         except BaseException:
@@ -345,17 +354,26 @@ def at_the_end(connection: Connection, act: _Act) -> None:
     For what takes a lock that everybody wants: taken last, it is held for the shortest time
     and is part of no deadlock.  In a transaction that is not `writing`'s it is done at once.
     """
-    put_off: list[_Act] | None = connection.get_execution_options().get(_PUT_OFF)
+    put_off: list[_Act] | None = notes(connection).get(_PUT_OFF)
     if put_off is None:
         act(connection)
     else:
         put_off.append(act)
 
 
+def notes(connection: Connection) -> dict[str, Any]:
+    """What is noted for the transaction, and ends with it."""
+    noted: dict[str, Any] | None = connection.get_execution_options().get(_NOTES)
+    if noted is None:  # begun by somebody else
+        noted = {}
+        connection.execution_options(**{_NOTES: noted})
+    return noted
+
+
 @contextmanager
 def attempt(connection: Connection) -> Iterator[None]:
     """Undo what the block has done when it raises; the transaction goes on (a savepoint)."""
-    put_off: list[_Act] = connection.get_execution_options().get(_PUT_OFF, [])
+    put_off: list[_Act] = notes(connection).get(_PUT_OFF, [])
     before = len(put_off)
     savepoint = connection.begin_nested()
     try:
@@ -394,18 +412,39 @@ def _begun(engine: Engine, *, write: bool) -> Iterator[tuple[Connection, RootTra
         if not fault.connection_invalidated:
             raise
         connection, transaction = _begin(engine, write=write)
-    with connection:
+    try:
         yield connection, transaction
+    except BaseException:
+        connection.close()
+        raise
+    _keep(engine, connection)
 
 
 def _begin(engine: Engine, *, write: bool) -> tuple[Connection, RootTransaction]:
-    options = {_WRITE: True, _PUT_OFF: []} if write else {_WRITE: False}
-    connection = engine.connect().execution_options(**options)
+    try:
+        connection = _at_hand(engine).pop()
+    except IndexError:
+        connection = engine.connect()
+    connection.execution_options(**{_WRITE: write, _NOTES: {_PUT_OFF: []} if write else {}})
     try:
         return connection, connection.begin()
     except BaseException:
         connection.close()
         raise
+
+
+def _at_hand(engine: Engine) -> list[Connection]:
+    kept: list[Connection] = engine.get_execution_options()[_AT_HAND]
+    return kept
+
+
+def _keep(engine: Engine, connection: Connection) -> None:
+    """Keep one at hand: to give it to the pool and take it again costs a tenth of a sale."""
+    kept = _at_hand(engine)
+    if kept or connection.invalidated or connection.in_transaction():
+        connection.close()
+    else:
+        kept.append(connection)
 
 
 def insert_if_new(connection: Connection, into: Table, values: Mapping[str, object]) -> bool:

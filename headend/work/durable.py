@@ -14,7 +14,7 @@ from headend.work.engine import client, make_tables
 from headend.work.faults import JobRefusedError
 from headend.work.port import Job, Urgency
 from headend.work.tables import jobs
-from storage.engine import at_the_end
+from storage.engine import at_the_end, notes
 from storage.prepared import InsertIfNew, Prepared
 
 if TYPE_CHECKING:
@@ -93,16 +93,12 @@ class DurableWork:
         Lines are locked last and in their order, so that transactions that queue for several
         of them wait for each other shortly and never in a circle.
         """
-        lines: set[int] | None = connection.get_execution_options().get(_LINES)
-        if lines is None:
-            lines = set()
-            connection.execution_options(**{_LINES: lines})
-        lines.add(line)
+        notes(connection).setdefault(_LINES, set()).add(line)
         # Each time anew: a savepoint that is undone takes its acts with it.
         at_the_end(connection, self._hand_out)
 
     def _hand_out(self, connection: Connection) -> None:
-        lines: set[int] = connection.get_execution_options()[_LINES]
+        lines: set[int] = notes(connection)[_LINES]
         now = self._clock()
         for line in sorted(lines):
             turns.hand_out(connection, self.asking, line, now)
