@@ -82,14 +82,20 @@ _BEGIN_SQLITE: Final = {None: "BEGIN", False: "BEGIN", True: "BEGIN IMMEDIATE"}
 # What writes looks rows up by their keys, and its plans, those of triggers too, are kept for as
 # long as a connection lives.  One that was made while a table was small would read all of it, ever
 # after; one that depends on a value would be made anew for each row.
+_SETTINGS_POSTGRESQL: Final = {
+    "lock_timeout": f"{LOCK_WAIT_S}s",
+    "timezone": "UTC",
+    "enable_seqscan": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
+_PLANS_FOR_MANY_ROWS: Final = (
+    "SET LOCAL enable_seqscan = on",
+    "SET LOCAL plan_cache_mode = auto",
+)
 _BEGIN_POSTGRESQL: Final = {
-    None: ("BEGIN",),
-    False: ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",),
-    True: (
-        "BEGIN ISOLATION LEVEL READ COMMITTED",
-        "SET LOCAL enable_seqscan = off",
-        "SET LOCAL plan_cache_mode = force_generic_plan",
-    ),
+    None: ("BEGIN", *_PLANS_FOR_MANY_ROWS),
+    False: ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", *_PLANS_FOR_MANY_ROWS),
+    True: ("BEGIN ISOLATION LEVEL READ COMMITTED",),
 }
 
 
@@ -245,7 +251,7 @@ def _open_postgresql(url: URL) -> Engine:
             "keepalives_idle": _GONE_AFTER_S // 2,
             "keepalives_interval": 1,
             "keepalives_count": _GONE_AFTER_S // 2,
-            "options": f"-c lock_timeout={LOCK_WAIT_S}s -c timezone=UTC",
+            "options": " ".join(f"-c {name}={to}" for name, to in _SETTINGS_POSTGRESQL.items()),
             # psycopg would drop our prepared statements with its own (`storage.flight`).
             "prepare_threshold": None,
         },
@@ -279,7 +285,8 @@ def _let_go(engine: Engine) -> None:
 def _begin_postgresql(connection: Connection) -> None:
     write = connection.get_execution_options().get(_WRITE)
     if write is None:  # whoever does not come through here may use the driver by hand
-        command(connection, *_BEGIN_POSTGRESQL[write])
+        for sql in _BEGIN_POSTGRESQL[write]:
+            command(connection, sql)
     else:
         begin(connection, _BEGIN_POSTGRESQL[write])
 
@@ -344,8 +351,8 @@ def plan_for_many_rows(connection: Connection) -> None:
     For what goes through a month or a whole table: the plans of `writing` look rows up one by one.
     """
     if connection.dialect.name == "postgresql":
-        connection.execute(text("SET LOCAL enable_seqscan = on"))
-        connection.execute(text("SET LOCAL plan_cache_mode = auto"))
+        for sql in _PLANS_FOR_MANY_ROWS:
+            connection.execute(text(sql))
 
 
 def at_the_end(connection: Connection, act: _Act) -> None:

@@ -266,3 +266,14 @@ def test_a_connection_that_is_lost_while_the_commit_is_at_work_leaves_it_unknown
     with pytest.raises(CommitUnknownError):
         write()
     soon.join()
+
+
+def test_what_writes_is_planned_by_keys_and_what_reads_is_not(engine: Engine) -> None:
+    for begin, scans, plans in (
+        (writing, "off", "force_generic_plan"),
+        (reading, "on", "auto"),
+        (writing, "off", "force_generic_plan"),
+    ):
+        with begin(engine) as connection:
+            assert connection.scalar(text("SHOW enable_seqscan")) == scans
+            assert connection.scalar(text("SHOW plan_cache_mode")) == plans
