@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from vending.errors import VendingError
-from vending.receipts.receipt import Receipt, part_for_json
+from vending.receipts.receipt import Receipt
 from vending.shop.books import Tender
 from vending.shop.faults import (
     NotASaleError,
@@ -30,9 +30,7 @@ from vending.shop.price import Quote
 from vending.shop.values import pan_of, require_text, require_whole
 from vending.sts import AMOUNT_MAX, DecodedToken
 
-_ENCODER: Final = json.JSONEncoder(
-    ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=part_for_json
-)
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 _KEY_TEXTS: Final = ("sgc", "tariff_index")
 _KEY_NUMBERS: Final = ("krn", "key_type", "base_year", "ken")
 
@@ -220,10 +218,7 @@ class VerifiedToken:
 
 
 def canonical_json(value: object) -> bytes:
-    """One spelling for one value: sorted keys, no spaces, UTF-8.
-
-    A receipt is given as `Receipt.for_json` has it.
-    """
+    """One spelling for one value: sorted keys, no spaces, UTF-8."""
     return _ENCODER.encode(value).encode()
 
 
