@@ -258,16 +258,18 @@ def _cpu_s(url: str) -> float:
     engine = open_engine(url)
     with writing(engine) as connection:
         [(backend,)] = bulk.rows(connection, "SELECT pg_backend_pid()")
+        postmaster = _stat(int(backend))[1]  # while the backend is there
     engine.dispose()
+    if not postmaster:
+        return 0.0  # a server on another machine, or no /proc
     try:
-        postmaster = _stat(int(backend))[1]
         spent = sum(_stat(postmaster)[2:6])
         for folder in Path("/proc").iterdir():
             if folder.name.isdigit():
                 stat = _stat(int(folder.name))
                 spent += sum(stat[2:4]) if stat[1] == postmaster else 0
     except OSError:
-        return 0.0  # a server on another machine, or no /proc
+        return 0.0
     return spent / _TICKS
 
 
