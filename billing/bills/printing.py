@@ -88,11 +88,13 @@ class PrintDesk:
         """Make a batch of the bills that wait for paper, the oldest first.
 
         Raises:
+            RightMissingError: needs ``bill``, and ``personal``: letters have names and addresses.
             NothingToBillError: none waits.
             FontMissingError, PdfError: they cannot be set; they wait as before.
         """
         office = self._office
         office.require(Right.BILL)
+        office.require(Right.PERSONAL)
         while True:
             # Typesetting takes seconds: nobody waits for it, and who prints the same is noticed.
             with office.reading() as connection:
@@ -113,9 +115,11 @@ class PrintDesk:
         """Print a batch again: the same letters on the same pages.
 
         Raises:
+            RightMissingError: needs ``bill``, and ``personal``: letters have names and addresses.
             NoSuchBatchError: there is none of this number.
         """
         self._office.require(Right.BILL)
+        self._office.require(Right.PERSONAL)
         with self._office.reading() as connection:
             batch = _batch(connection, batch_id)
             letters = [letter for letter, _ in _stored(connection, batch_id)]

@@ -29,9 +29,10 @@ from billing.bills.sending import WayDesk, Ways, deliveries_of, send_again
 from billing.bills.tables import bills
 from billing.bills.texts import TextDesk
 from billing.bills.wording import find_wording, languages
-from billing.faults import BadEntryError
+from billing.faults import BadEntryError, RightMissingError
 from billing.notices.tables import notices
 from billing.office import Office
+from billing.person import Person, Right
 from tests.billing.bills.made import address, bill_now, contact, line, pay, settle, speak
 from tests.billing.made import make_account, make_supply
 from tests.shop.conftest import Clock
@@ -288,6 +289,16 @@ def test_req20_letters_are_printed_in_the_order_of_post_codes_and_once(
     with pytest.raises(NoSuchBatchError) as fault:
         desk.again(99)
     assert fault.value.code == "no_such_print_batch"
+
+
+@pytest.mark.parametrize("right", [Right.BILL, Right.PERSONAL])
+def test_req29_letters_take_the_right_to_see_personal_fields(office: Office, right: Right) -> None:
+    """The desk asks for it, whatever command or program is in front of it."""
+    desk = PrintDesk(office.acting(Person("erna", frozenset(Right) - {right})))
+    with pytest.raises(RightMissingError, match=right.value):
+        desk.make()
+    with pytest.raises(RightMissingError, match=right.value):
+        desk.again(1)
 
 
 @pytest.fixture
