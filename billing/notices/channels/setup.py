@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from importlib import import_module
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from billing.notices.channels.port import Adapter
 from billing.notices.faults import NoticeChannelSettingsError
@@ -19,6 +20,8 @@ _ADAPTERS: Final = {
     "apprise": ("billing.notices.channels.apprise_bridge:AppriseChannel", ("sms", "wechat")),
 }
 ADAPTERS: Final = tuple(_ADAPTERS)
+_MAY_HOLD_KEYS: Final = ("body", "auth_prefix")
+_HIDDEN: Final = "**"
 
 
 def adapter_of(channel: str, name: str, settings: str | Mapping[str, Any]) -> Adapter:
@@ -42,6 +45,24 @@ def adapter_of(channel: str, name: str, settings: str | Mapping[str, Any]) -> Ad
     module, _, attribute = where.partition(":")
     made: Callable[..., Adapter] = getattr(import_module(module), attribute)
     return made(**_typed(made, name, given))
+
+
+def settings_shown(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings for who may look, and not set them.
+
+    Providers want their keys where it suits them: of an address host and port alone are shown, and
+    nothing of what goes to the provider with each message.
+    """
+    return {name: _shown(name, value) for name, value in settings.items()}
+
+
+def _shown(name: str, value: Any) -> Any:
+    if name in _MAY_HOLD_KEYS:
+        return _HIDDEN
+    if not isinstance(value, str) or "://" not in value:
+        return value
+    host = urlsplit(value).netloc.rpartition("@")[2]
+    return f"{value.partition('://')[0]}://{host}/{_HIDDEN}"
 
 
 def _typed(made: Any, name: str, given: Mapping[str, Any]) -> dict[str, Any]:

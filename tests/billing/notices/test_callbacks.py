@@ -159,6 +159,29 @@ def test_only_what_has_definitely_failed_is_sent_again(office: Office, clock: Cl
             desk.retry(message.message_id, "late")
 
 
+def test_req29_who_may_only_look_sees_no_keys_of_a_provider(office: Office) -> None:
+    """Some want their key in the address, or in what is sent."""
+    given = {
+        "url": "https://sms.example:8443/v1/T0KEN/send?api_key=K3Y",
+        "status_url": "https://sms.example/of/$reference?token=K3Y",
+        "body": '{"key": "K3Y", "to": "$address", "text": "$text"}',
+        "secret_file": "/etc/meterhouse/sms",
+        "timeout_s": "20",
+    }
+    ChannelDesk(office.acting(CLERK)).set("sms", "http", given)
+    auditor = Person("auditor", frozenset({Right.LOOK}))
+    [shown] = ChannelDesk(office.acting(auditor)).list()
+    assert shown.settings == {
+        "url": "https://sms.example:8443/**",
+        "status_url": "https://sms.example/**",
+        "body": "**",
+        "secret_file": "/etc/meterhouse/sms",
+        "timeout_s": "20",
+    }
+    [whole] = ChannelDesk(office.acting(CLERK)).list()
+    assert whole.settings == given
+
+
 def test_a_channel_is_set_up_watched_and_switched(office: Office, tmp_path: Path) -> None:
     desk = ChannelDesk(office.acting(CLERK))
     with pytest.raises(NoticeChannelSettingsError, match="not set up"):
