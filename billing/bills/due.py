@@ -16,17 +16,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from billing.bills.bill import Bill, bill_of
-from billing.bills.faults import BillStateError
 from billing.bills.tables import bill_standings, bills
 from billing.ledger.entry import EntryKind, Purse
 from billing.ledger.tables import account_entries
-from billing.office import Office
 from billing.payments.tables import payments
-from billing.person import Right
-from storage.audit import record
 
 _AT_ONCE: Final = 1_000
 """Payments in one look."""
@@ -50,7 +46,7 @@ class Standing:
 
     bill: Bill
     due_at: datetime
-    """The bill's, or later when it was deferred."""
+    """The bill's.  What collections put off is no longer the bill's: it comes on the next one."""
     late_through: datetime | None
     late_base_minor: int | None
     late_micro: int
@@ -188,66 +184,3 @@ def _paid_at(connection: Connection, sources: Collection[str]) -> dict[str, date
         )
         found.update({f"payment {row.payment_id}": row.paid_at for row in rows})
     return found
-
-
-class DueDesk:
-    """Due dates that are moved.
-
-    Args:
-        office: the office.
-    """
-
-    def __init__(self, office: Office) -> None:
-        self._office = office
-
-    def defer(self, bill_id: int, due_at: datetime, reason: str) -> None:
-        """Give a bill more time: late fees and collection count from then on.
-
-        Raises:
-            BillStateError: it is settled or replaced, or due later already.
-        """
-        self._office.require(Right.COLLECT)
-        with self._office.writing() as connection:
-            defer(connection, self._office, bill_id, due_at, reason)
-
-
-def defer(
-    connection: Connection, office: Office, bill_id: int, due_at: datetime, reason: str
-) -> None:
-    """Give a bill more time.  The bill itself never changes: the new date stands beside it.
-
-    Args:
-        connection: in a write transaction.
-        office: the office.
-        bill_id: which.
-        due_at: when the last day for paying is over.
-        reason: why.
-
-    Raises:
-        BillStateError: it is settled or replaced, or due later already.
-    """
-    done = connection.execute(
-        update(bill_standings)
-        .where(
-            bill_standings.c.bill_id == bill_id,
-            bill_standings.c.settled_at.is_(None),
-            bill_standings.c.replaced_by.is_(None),
-            bill_standings.c.due_at < due_at,
-            or_(bill_standings.c.late_through.is_(None), bill_standings.c.late_through <= due_at),
-        )
-        .values(due_at=due_at)
-    )
-    if done.rowcount != 1:
-        raise BillStateError(
-            f"Bill {bill_id} cannot be deferred to {due_at:%Y-%m-%d}: it is settled, replaced, or "
-            "due later already."
-        )
-    record(
-        connection,
-        office.now(),
-        actor=office.person.name,
-        action="bill.defer",
-        subject=str(bill_id),
-        detail=due_at.isoformat(),
-        reason=reason,
-    )

@@ -31,7 +31,7 @@ class OpenBill:
 
     bill: Bill
     due_at: datetime
-    """When its due day is over: the bill's, or later when it was deferred."""
+    """When its due day is over."""
     open_minor: int
     """What is left of what it has charged, late fees not counted; above zero."""
     late_minor: int

@@ -101,7 +101,7 @@ bill_standings: Final = table(
     "bill_standings",
     Column("bill_id", Identifier, ForeignKey(bills.c.bill_id), nullable=False),
     Column("account_id", Identifier, nullable=False),
-    # the bill's, or later when deferred
+    # the bill's
     Column("due_at", UtcTimestamp, nullable=False),
     # nothing of it is open any more
     Column("settled_at", UtcTimestamp),

@@ -164,7 +164,7 @@ def _make_standings() -> None:
         name,
         reference("bill_id"),
         reference("account_id"),
-        # the bill's, or later when deferred
+        # the bill's
         time("due_at"),
         # nothing of it is open any more
         time("settled_at", null=True),
@@ -189,7 +189,7 @@ def _make_standings() -> None:
         postgresql_where=still_open,
     )
     triggers.no_delete(name, ["bill_id"])
-    triggers.frozen(name, ["bill_id", "account_id"])
+    triggers.frozen(name, ["bill_id", "account_id", "due_at"])
     triggers.set_once(name, ["settled_at", "replaced_by"])
     # a payment that was made before the late days lowers what they rest on
     triggers.updated_only_if(

@@ -18,13 +18,12 @@ from sqlalchemy import insert, select, update
 
 from billing.accounts.tables import customer_accounts
 from billing.bills import sweeping
-from billing.bills.due import DueDesk
-from billing.bills.faults import BillStateError
 from billing.bills.kinds import BillKind, Group
 from billing.bills.late_fees import LateFeeDesk, LateFeeRule, late_days_of, sweep
 from billing.bills.late_fees_back import given_back
 from billing.bills.looking import bills_of, document, due_of, open_bills
 from billing.bills.tables import bill_standings, late_fee_days
+from billing.collecting.deferring import DeferralDesk
 from billing.faults import BadEntryError, OfficeRefusedError
 from billing.ledger.books import ADJUSTMENTS
 from billing.ledger.entry import Entry, EntryKind, Posted, Purse
@@ -35,6 +34,7 @@ from billing.office import Office
 from billing.payments.desk import PaymentDesk
 from billing.payments.door import take
 from billing.payments.payment import Payment, Taken
+from billing.person import Person
 from tests.billing.bills.made import bill_now, pay
 from tests.billing.made import make_account
 from tests.shop.conftest import Clock
@@ -182,20 +182,27 @@ def test_req18_the_next_bill_shows_it_and_its_own_lateness_is_its_own(
     assert sum(_late(office, account_id)) == 2_50 + 16 * 50 + 10
 
 
-def test_req18_a_deferred_bill_is_late_later(office: Office, clock: Clock) -> None:
+def test_req18_what_was_deferred_bears_nothing_before_its_day(office: Office, clock: Clock) -> None:
     _rule(office, 1000)
     account_id = _billed(office, 500_00)
-    with office.reading() as connection:
-        [opened] = open_bills(connection, account_id)
-    later = opened.due_at + timedelta(days=10)
-    DueDesk(office).defer(opened.bill.bill_id, later, "harvest comes in a week")
+    ann, bo = (DeferralDesk(office.acting(Person(name))) for name in ("ann", "bo"))
+    until = office.today() + timedelta(days=DUE_DAYS + 10)
+    asked = ann.ask(account_id, until=until, reason="harvest comes in a week")
+    assert asked.state == "asked", "so many days take a second person"
+    bo.approve(asked.deferral_id)
     clock.advance(days=DUE_DAYS + 11)
     assert sweep(office) == 0
-    clock.advance(days=1)
+    second = bill_now(office, account_id)
+    assert (second.to_pay_minor, second.due_at > asked.due_at) == (500_00, True)
+    clock.now = second.due_at + timedelta(hours=25)
     assert sweep(office) == 1
-    with pytest.raises(BillStateError, match="cannot be deferred") as fault:
-        DueDesk(office).defer(opened.bill.bill_id, later, "again")
-    assert fault.value.code == "bill_state"
+
+
+def test_req18_the_due_day_of_a_bill_never_moves(office: Office) -> None:
+    _billed(office, 500_00)
+    later = office.now() + timedelta(days=90)
+    with pytest.raises(OfficeRefusedError, match="never changed"), office.writing() as connection:
+        connection.execute(update(bill_standings).values(due_at=later))
 
 
 def test_req18_a_rule_holds_from_its_day_on(office: Office, clock: Clock) -> None:
