@@ -133,10 +133,19 @@ def _parsed(url: str) -> URL:
         ) from None
     backend = parsed.drivername.partition("+")[0]
     if backend in ("postgresql", "postgres"):
-        return parsed.set(drivername="postgresql+psycopg")
+        return _password_in_its_place(parsed.set(drivername="postgresql+psycopg"))
     if backend == "sqlite":
         return parsed.set(drivername="sqlite")
     raise DatabaseUrlError(f"Databases of kind {backend} are not used; use sqlite or postgresql.")
+
+
+def _password_in_its_place(url: URL) -> URL:
+    """The password where it is known to be one: libpq takes it as ``?password=`` too."""
+    given = url.query.get("password")
+    if given is None:
+        return url
+    password = given if isinstance(given, str) else given[-1]
+    return url.difference_update_query(["password"]).set(password=password)
 
 
 def _open_sqlite(url: URL, *, create: bool) -> Engine:
