@@ -10,6 +10,7 @@ import os
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -32,10 +33,12 @@ from vending.receipts.receipt import (
     LinePart,
     MeterPart,
     PaymentPart,
+    Reason,
     ReceiptKind,
     SellerPart,
     TokenPart,
 )
+from vending.shop.requests import canonical_json
 from vending.sts import grouped, make_drn
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -180,3 +183,22 @@ def test_no_line_is_wider_than_the_paper_and_no_token_is_broken(receipt: Receipt
 def test_the_golden_receipts_fit_the_paper(name: str) -> None:
     lines = (GOLDEN / f"{name}.txt").read_text(encoding="utf-8").split("\n")
     assert max(map(columns, lines)) <= COLUMNS
+
+
+_PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(_PLAIN)
+def test_a_value_has_one_spelling_whoever_writes_it(value: Any) -> None:
+    spelt = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    assert canonical_json(value) == spelt.encode()
+
+
+@given(st.text())
+def test_a_receipt_is_spelt_as_its_plain_values(name: str) -> None:
+    assert canonical_json(Reason(name, (name, "x"))) == canonical_json(
+        {"code": name, "values": [name, "x"]}
+    )

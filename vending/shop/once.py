@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import orjson
 from sqlalchemy import Connection, Engine, bindparam, select, update
 
 from storage.engine import writing
@@ -225,7 +224,7 @@ def failed(question: Question, fault: VendingError) -> bytes:
 
 def _response(question: Question, outcome: Outcome, body: dict[str, Any]) -> bytes:
     ids = {"client": question.client, "message_id": question.message_id}
-    return orjson.dumps({"outcome": outcome.value, **ids, **body})
+    return canonical_json({"outcome": outcome.value, **ids, **body})
 
 
 def store(connection: Connection, question: Question, outcome: Outcome, response: bytes) -> None:

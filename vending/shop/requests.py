@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+import msgspec
+
 from vending.errors import VendingError
 from vending.receipts.receipt import Receipt
 from vending.shop.books import Tender
@@ -30,7 +32,7 @@ from vending.shop.price import Quote
 from vending.shop.values import pan_of, require_text, require_whole
 from vending.sts import AMOUNT_MAX, DecodedToken
 
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+_ENCODER: Final = msgspec.json.Encoder(order="sorted")
 _KEY_TEXTS: Final = ("sgc", "tariff_index")
 _KEY_NUMBERS: Final = ("krn", "key_type", "base_year", "ken")
 
@@ -219,7 +221,7 @@ class VerifiedToken:
 
 def canonical_json(value: object) -> bytes:
     """One spelling for one value: sorted keys, no spaces, UTF-8."""
-    return _ENCODER.encode(value).encode()
+    return _ENCODER.encode(value)
 
 
 def require_who(request: Any) -> None:
