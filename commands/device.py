@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace as but
 from datetime import datetime, tzinfo
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
@@ -22,7 +25,7 @@ from commands.output import (
 from commands.station import open_station
 
 if TYPE_CHECKING:
-    from headend.registry.entries import Device
+    from headend.registry.entries import Device, NewDevice
     from headend.registry.table_import import Imported
 
 _PROTOCOLS: Final = ("dlt645-2007", "dlt645-1997", "modbus")
@@ -32,7 +35,67 @@ _PAGE: Final = 1000
 protocol_option = click.option(
     "--protocol", type=click.Choice(_PROTOCOLS), default="dlt645-2007", show_default=True
 )
+kind_option = click.option(
+    "--kind",
+    type=click.Choice(_KINDS),
+    default="credit",
+    show_default=True,
+    help="How it is paid for: readings, STS tokens, or money in the meter.",
+)
 wh_type = click.IntRange(0)
+
+
+def _new_meter_options(command: Callable[..., None]) -> Callable[..., Any]:
+    """The options that say what a new meter is, as ``new``; its number is still to be put in."""
+
+    @wraps(command)
+    def with_new(
+        *args: Any,
+        link: str | None,
+        protocol: str,
+        address: str,
+        profile: str | None,
+        kind: str,
+        ratio: int,
+        credential: str | None,
+        **named: Any,
+    ) -> None:
+        from headend.registry.entries import DeviceKind, NewDevice
+
+        new = NewDevice(
+            number="",
+            protocol=protocol,
+            address=address,
+            profile=profile,
+            link=link,
+            kind=DeviceKind(kind),
+            credential=credential,
+            ratio=ratio,
+        )
+        command(*args, new=new, **named)
+
+    collected: Callable[..., Any] = with_new
+    for option in (
+        click.option("--credential", help="Name of its password in the operator's file."),
+        click.option(
+            "--ratio",
+            type=click.IntRange(1),
+            default=1,
+            show_default=True,
+            help="Of its transformers; energies are multiplied by it.",
+        ),
+        kind_option,
+        click.option(
+            "--profile", help="Modbus: what its registers mean; see `meterhouse profile list`."
+        ),
+        click.option(
+            "--address", default="", help="12 digits, or the Modbus unit. [default: its number]"
+        ),
+        protocol_option,
+        click.option("--link", help="The line that it is on; see `meterhouse link list`."),
+    ):
+        collected = option(collected)
+    return collected
 
 
 @click.group()
@@ -42,17 +105,7 @@ def device() -> None:
 
 @device.command()
 @click.argument("number")
-@click.option("--link", help="The line that it is on; see `meterhouse link list`.")
-@protocol_option
-@click.option("--address", default="", help="12 digits, or the Modbus unit. [default: NUMBER]")
-@click.option("--profile", help="Modbus: what its registers mean; see `meterhouse profile list`.")
-@click.option(
-    "--kind",
-    type=click.Choice(_KINDS),
-    default="credit",
-    show_default=True,
-    help="How it is paid for: readings, STS tokens, or money in the meter.",
-)
+@_new_meter_options
 @click.option("--point", default="", help="The service point. [default: NUMBER]")
 @click.option("--place", help="The transformer area, feeder or substation it belongs to.")
 @click.option("--parent-point", help="The point whose meter this one is a sub-meter of.")
@@ -63,45 +116,25 @@ def device() -> None:
     show_default=True,
     help="supply: what its place is fed by.",
 )
-@click.option(
-    "--ratio",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Of its transformers; energies are multiplied by it.",
-)
-@click.option("--credential", help="Name of its password in the operator's file.")
 @database_option
 @json_option
 def add(
     number: str,
-    link: str | None,
-    protocol: str,
-    address: str,
-    profile: str | None,
-    kind: str,
+    new: NewDevice,
     point: str,
     place: str | None,
     parent_point: str | None,
     role: str,
-    ratio: int,
-    credential: str | None,
     database: str,
     as_json: bool,
 ) -> None:
     """Register the meter NUMBER and the service point that it serves."""
     from headend.registry.desk import Registry
-    from headend.registry.entries import DeviceKind, NewDevice, PointRole
+    from headend.registry.entries import PointRole
 
-    new = NewDevice(
+    new = but(
+        new,
         number=number,
-        protocol=protocol,
-        address=address,
-        profile=profile,
-        link=link,
-        kind=DeviceKind(kind),
-        credential=credential,
-        ratio=ratio,
         point=point,
         place=place,
         parent_point=parent_point,
@@ -254,13 +287,7 @@ def show(number: str, database: str, as_json: bool) -> None:
 @click.option("--reason", required=True, help="Why it was replaced.")
 @click.option("--last-wh", type=wh_type, help="Import register of the one that goes, in Wh.")
 @click.option("--first-wh", type=wh_type, help="Import register of the one that comes, in Wh.")
-@click.option("--link", help="The line of the new one. [default: that of the old one]")
-@protocol_option
-@click.option("--address", default="", help="Of the new one. [default: NEW_NUMBER]")
-@click.option("--profile", help="Of the new one, for Modbus.")
-@click.option("--kind", type=click.Choice(_KINDS), default="credit", show_default=True)
-@click.option("--credential", help="Name of its password in the operator's file.")
-@click.option("--ratio", type=click.IntRange(1), default=1, show_default=True)
+@_new_meter_options
 @database_option
 @json_option
 def replace(
@@ -269,30 +296,17 @@ def replace(
     reason: str,
     last_wh: int | None,
     first_wh: int | None,
-    link: str | None,
-    protocol: str,
-    address: str,
-    profile: str | None,
-    kind: str,
-    credential: str | None,
-    ratio: int,
+    new: NewDevice,
     database: str,
     as_json: bool,
 ) -> None:
-    """Put the meter NEW_NUMBER in the place of NUMBER; readings and history of both stay."""
-    from headend.registry.desk import Registry
-    from headend.registry.entries import DeviceKind, NewDevice
+    """Put the meter NEW_NUMBER in the place of NUMBER; readings and history of both stay.
 
-    new = NewDevice(
-        number=new_number,
-        protocol=protocol,
-        address=address,
-        profile=profile,
-        link=link,
-        kind=DeviceKind(kind),
-        credential=credential,
-        ratio=ratio,
-    )
+    The options say what the new one is; it hangs on the line of the old one unless told otherwise.
+    """
+    from headend.registry.desk import Registry
+
+    new = but(new, number=new_number)
     with open_station(database) as station:
         registry = Registry(station)
         registry.replace_device(number, new, last_wh=last_wh, first_wh=first_wh, reason=reason)
