@@ -12,9 +12,10 @@ outstanding     what accounts owed at the month's end, instalment plans with it
 waiting         supplies that are not settled to the month's end (hourly, daily: when it is made)
 ==============  ===============================================================================
 
-So each settlement stands in one report, and reports that are final stay as they are.  Of what was
-settled late (not of corrections), spans that ended more than 62 days before the month are not
-looked for.
+It shows one state, that of the moment at which it was begun: what is settled or corrected while it
+is made changes nothing of it.  So each settlement stands in one report, and reports that are final
+stay as they are.  Of what was settled late (not of corrections), spans that ended more than 62 days
+before the month are not looked for.
 
 An account with supplies in several areas counts, with payments and what it owes, in that of its
 first supply.
@@ -23,6 +24,7 @@ first supply.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -40,6 +42,7 @@ from billing.settlement.faults import (
     ReportDecidedError,
     SameReviewerError,
 )
+from billing.settlement.marks import report_at
 from billing.settlement.spans import midnight, month_after
 from billing.settlement.tables import (
     settlement_report_lines,
@@ -50,7 +53,6 @@ from billing.settlement.tables import (
 )
 from headend.registry.tables import places, service_points
 from storage.audit import record
-from storage.engine import plan_for_many_rows
 
 _AT_ONCE: Final = 5_000
 _LATE: Final = timedelta(days=62)
@@ -88,6 +90,7 @@ class Report:
     """``draft``, ``final`` or ``refused``."""
     asked_by: str
     asked_at: datetime
+    """The moment whose state it shows."""
     approved_by: str | None
     decided_at: datetime | None
     words: str | None
@@ -123,19 +126,23 @@ class ReportDesk:
         since, until = midnight(first, office.zone), midnight(month_after(first), office.zone)
         if until > office.now():
             raise BadEntryError(f"{first:%Y-%m} is not over: its report is made afterwards.")
+        with ExitStack() as stack:
+            with office.writing() as gate:  # nobody settles while the state is taken hold of
+                at = report_at(gate, office)
+                connection = stack.enter_context(office.reading())
+                self._require_none(connection, f"{first:%Y-%m}")
+                before = month_of(since, office)
+                known = self._reported_at(connection, f"{before:%Y-%m}") or since
+            lines = _lines(connection, _Month(since, until, known, at), progress)
         with office.writing() as connection:
             self._require_none(connection, f"{first:%Y-%m}")
-            before = month_of(since, office)
-            known = self._reported_at(connection, f"{before:%Y-%m}") or since
-            plan_for_many_rows(connection)
-            lines = _lines(connection, _Month(since, until, known), progress)
             report_id: int = connection.execute(
                 insert(settlement_reports)
                 .values(
                     month=f"{first:%Y-%m}",
                     state="draft",
                     asked_by=office.person.name,
-                    asked_at=office.now(),
+                    asked_at=at,
                 )
                 .returning(settlement_reports.c.report_id)
             ).scalar_one()
@@ -286,7 +293,9 @@ class _Month:
     since: datetime
     until: datetime
     reported_at: datetime
-    """When the report of the month before was made: what came after it is in this one."""
+    """The moment of the report of the month before: what was settled after it is in this one."""
+    at: datetime
+    """Its own moment: what is settled after it is in the next one."""
 
 
 @dataclass(slots=True)
@@ -394,6 +403,7 @@ def _settled(connection: Connection, first: int, last: int, month: _Month) -> Se
             settlements.c.account_id.between(first, last),
             settlements.c.until > month.since - _LATE,
             settlements.c.until <= month.until,
+            settlements.c.settled_at <= month.at,
             (settlements.c.until > month.since) | is_late,
         )
         .group_by(literal_column("is_earlier"), settlements.c.supply_id)
@@ -415,6 +425,7 @@ def _corrections(connection: Connection, month: _Month) -> Sequence[Any]:
         .where(
             settlements.c.reason.is_not(None),
             settlements.c.settled_at > month.reported_at,
+            settlements.c.settled_at <= month.at,
             settlements.c.until <= month.since,
         )
         .group_by(places.c.name)

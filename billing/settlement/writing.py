@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -23,6 +23,7 @@ from billing.office import Office
 from billing.settlement.due import Due
 from billing.settlement.judging import Review
 from billing.settlement.looking import source_of
+from billing.settlement.marks import written_at
 from billing.settlement.metering import Lacking
 from billing.settlement.spans import Span, month_after
 from billing.settlement.tables import settlement_reviews, settlement_waits, settlements
@@ -86,8 +87,8 @@ def write_settlements(
     """
     if not rows:
         return
-    at, by = office.now(), office.person.name
     lock(connection, {row.account_id for row in rows})
+    at, by = written_at(connection, office), office.person.name
     _require_supplied(connection, rows)
     values = [_values(row, at, by) for row in rows]
     if connection.dialect.name == "postgresql":
@@ -183,15 +184,7 @@ def write_waits(
         settled: supplies that were seen waiting and do not any more.
         at: the time.
     """
-    # rows are taken in the order of their supplies: two who note the same ones never wait in a ring
-    which = sorted({*settled, *(each.due.supply_id for each in waits)})
-    for place in range(0, len(which), _AT_ONCE):
-        connection.execute(
-            select(settlement_waits.c.supply_id)
-            .where(settlement_waits.c.supply_id.in_(which[place : place + _AT_ONCE]))
-            .order_by(settlement_waits.c.supply_id)
-            .with_for_update()
-        )
+    lock_waits(connection, {*settled, *(each.due.supply_id for each in waits)})
     for place in range(0, len(settled), _AT_ONCE):
         connection.execute(
             delete(settlement_waits).where(
@@ -232,6 +225,18 @@ def write_waits(
             for each in sorted(waits, key=lambda each: each.due.supply_id)
         ],
     )
+
+
+def lock_waits(connection: Connection, supply_ids: Iterable[int]) -> None:
+    """Take the rows in the order of their supplies: two who note the same never wait in a ring."""
+    which = sorted(supply_ids)
+    for place in range(0, len(which), _AT_ONCE):
+        connection.execute(
+            select(settlement_waits.c.supply_id)
+            .where(settlement_waits.c.supply_id.in_(which[place : place + _AT_ONCE]))
+            .order_by(settlement_waits.c.supply_id)
+            .with_for_update()
+        )
 
 
 def write_reviews(connection: Connection, reviews: Sequence[Review], at: datetime) -> None:

@@ -120,8 +120,8 @@ def _show(found: Report, office: Office, *, as_json: bool) -> None:
         return
     reviewed = f", reviewed by {found.approved_by}: {found.words}" if found.approved_by else ""
     console.print(
-        f"Report {found.report_id} of {found.month}: {found.state}, made by {found.asked_by}"
-        f"{reviewed}"
+        f"Report {found.report_id} of {found.month}: {found.state}, made by {found.asked_by}; it "
+        f"shows the state of {found.asked_at.astimezone(office.zone):%Y-%m-%d %H:%M:%S}{reviewed}"
     )
     table = Table(box=None, pad_edge=False)
     table.add_column("Area")
