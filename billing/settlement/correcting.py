@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, insert, or_, select, text, update
+import structlog
+from sqlalchemy import Connection, Select, insert, or_, select, text
 
 from billing.accounts.tables import supplies
-from billing.faults import BadEntryError
+from billing.faults import BadEntryError, BillingError, OfficeRefusedError
 from billing.ledger.posting import lock
 from billing.office import Office
 from billing.person import Right
@@ -29,6 +30,7 @@ from billing.settlement.faults import (
 )
 from billing.settlement.history import carried_by, state_before, used_between
 from billing.settlement.looking import Settlement, effective
+from billing.settlement.marks import CORRECTIONS, mark, move
 from billing.settlement.metering import (
     REACTIVE,
     Lacking,
@@ -42,7 +44,7 @@ from billing.settlement.metering import (
 from billing.settlement.rating import Charged, asks_demand, charge, codes_of
 from billing.settlement.spans import Span, due_at, month_start, terms_at
 from billing.settlement.state import State, after_of
-from billing.settlement.tables import settlement_marks, settlement_reviews
+from billing.settlement.tables import settlement_reviews
 from billing.settlement.writing import NewSettlement, canonical, write_settlements
 from headend.registry.tables import installations
 from headend.store.tables import reading_corrections
@@ -50,11 +52,12 @@ from headend.watching.registers import Register
 from storage.audit import record
 
 _FAR_AHEAD: Final = datetime(9000, 1, 1, tzinfo=UTC)
-_MARK: Final = "reading_corrections"
 _TOLERANCE: Final = timedelta(days=4)
 """A reading may have been used to estimate a register so far from it."""
 _AT_ONCE: Final = 500
 _A_MOMENT: Final = timedelta(microseconds=1)
+_TRIES: Final = 3
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,33 +150,25 @@ def follow_corrections(office: Office, *, limit: int = _AT_ONCE) -> int:
         How many supplies were settled anew.  What cannot be is put on the review list.
     """
     with office.reading() as connection:
-        if not connection.execute(_corrections_since(_mark(connection), 1)).first():
+        if not connection.execute(_corrections_since(mark(connection, CORRECTIONS), 1)).first():
             return 0
-    with office.writing() as connection:
+    with office.writing() as connection:  # no longer than for this look: who corrects waits for it
         _wait_for_corrections(connection)
-        found = connection.execute(_corrections_since(_mark(connection), limit)).all()
-        concerned = {row.correction_id: _concerned(connection, row) for row in found}
+        found = connection.execute(_corrections_since(mark(connection, CORRECTIONS), limit)).all()
     done = 0
     for row in found:
-        for supply_id in concerned[row.correction_id]:
-            done += _follow(office, supply_id, row)
+        with office.reading() as connection:
+            concerned = _concerned(connection, row)
+        done += sum(_follow(office, supply_id, row) for supply_id in concerned)
         with office.writing() as connection:
-            _set_mark(connection, row.correction_id)
+            move(connection, CORRECTIONS, row.correction_id)
     return done
 
 
-def _mark(connection: Connection) -> int:
-    """The last correction that was followed."""
-    found = connection.scalar(
-        select(settlement_marks.c.value).where(settlement_marks.c.name == _MARK)
-    )
-    return found or 0
-
-
-def _corrections_since(mark: int, limit: int) -> Select[Any]:
+def _corrections_since(last: int, limit: int) -> Select[Any]:
     return (
         select(reading_corrections)
-        .where(reading_corrections.c.correction_id > mark)
+        .where(reading_corrections.c.correction_id > last)
         .order_by(reading_corrections.c.correction_id)
         .limit(limit)
     )
@@ -190,18 +185,36 @@ def _wait_for_corrections(connection: Connection) -> None:
 
 
 def _follow(office: Office, supply_id: int, row: Any) -> int:
+    """Settle one supply anew after a correction; gives 1 when something has changed.
+
+    What fails, foreseen or not, is put on the review list and costs no other supply.
+    """
     since, until = row.at - _TOLERANCE, row.at + _TOLERANCE
-    reason = f"reading corrected: {row.reason}"
-    try:
-        with office.writing() as connection:
-            correct_within(connection, office, supply_id, since, until, reason)
-    except (NothingToCorrectError, NoSuchSettlementError):
-        return 0
-    except NotSettledError as fault:
-        with office.writing() as connection:
-            _note(connection, office, supply_id, row, str(fault))
-        return 0
-    return 1
+    reason, words = f"reading corrected: {row.reason}", ""
+    for _ in range(_TRIES):
+        try:
+            with office.writing() as connection:
+                correct_within(connection, office, supply_id, since, until, reason)
+        except (NothingToCorrectError, NoSuchSettlementError):
+            return 0
+        except OfficeRefusedError as refused:
+            words = str(refused)  # somebody else has settled it meanwhile
+        except BillingError as fault:
+            if fault.is_system:
+                raise
+            words = str(fault)
+            break
+        except Exception as fault:  # noqa: BLE001 - one supply must not cost the others
+            _log.exception(
+                "settlement.correction_failed", supply=supply_id, correction=row.correction_id
+            )
+            words = f"There is a fault in the program ({type(fault).__name__}): its log tells more."
+            break
+        else:
+            return 1
+    with office.writing() as connection:
+        _note(connection, office, supply_id, row, words)
+    return 0
 
 
 def _concerned(connection: Connection, row: Any) -> list[int]:
@@ -247,7 +260,9 @@ def _note(connection: Connection, office: Office, supply_id: int, row: Any, word
                 until=row.at + _TOLERANCE,
                 check_name="correction",
                 cause="correction",
-                reason=f"A reading was corrected, and the span cannot be settled anew: {words}",
+                reason=f"A reading was corrected, and the span cannot be settled anew: {words} "
+                "When that is mended: `meterhouse settle correct "
+                f"{supply_id} {_day(office, row.at)} {_day(office, row.at)} REASON`.",
                 figures="{}",
                 holds=0,
                 state="open",
@@ -256,12 +271,9 @@ def _note(connection: Connection, office: Office, supply_id: int, row: Any, word
         )
 
 
-def _set_mark(connection: Connection, value: int) -> None:
-    changed = connection.execute(
-        update(settlement_marks).where(settlement_marks.c.name == _MARK).values(value=value)
-    )
-    if changed.rowcount == 0:
-        connection.execute(insert(settlement_marks).values(name=_MARK, value=value))
+def _day(office: Office, at: datetime) -> date:
+    """The day that a moment ends or lies in."""
+    return (at - _A_MOMENT).astimezone(office.zone).date()
 
 
 class _Correcting:

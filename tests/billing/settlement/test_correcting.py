@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import pytest
+from sqlalchemy import Connection, insert
 
 from billing.ledger import books
-from billing.ledger.entry import EntryKind
+from billing.ledger.entry import EntryKind, Posted
 from billing.ledger.posting import balance, entries_of
 from billing.office import Office
 from billing.settlement.correcting import correct, follow_corrections
@@ -18,8 +22,10 @@ from billing.settlement.faults import (
 )
 from billing.settlement.final import final_settlement
 from billing.settlement.looking import effective, settlements_of
+from billing.settlement.reviewing import ReviewDesk
 from billing.settlement.run import settle_day
 from billing.settlement.spans import midnight
+from billing.settlement.tables import settlements
 from headend.store.corrections import correct_reading
 from headend.values import Quality, Reading, Source
 from tests.billing.settlement.made import BLOCKS, HOME, Home, home, judged, rate
@@ -145,6 +151,70 @@ def test_req13_a_correction_that_cannot_be_settled_changes_nothing(office: Offic
     assert follow_corrections(office) == 0
     with office.reading() as connection:
         assert balance(connection, one.account_id) == -1_500
+
+
+def test_req13_a_supply_that_fails_costs_no_other_and_no_correction(office: Office) -> None:
+    rate(office, HOME, FIRST)
+    broken, sound = (home(office, since=FIRST) for _ in range(2))
+    _settled(office, sound, 3, daily_wh=10_000)
+    broken.read(FIRST + A_DAY, 10_000)
+    with office.writing() as connection:  # what no program of ours writes
+        connection.execute(
+            insert(settlements).values(
+                supply_id=broken.supply_id,
+                seq=1,
+                account_id=broken.account_id,
+                since=midnight(FIRST, office.zone),
+                until=midnight(FIRST + A_DAY, office.zone),
+                sign=1,
+                energy_wh=10_000,
+                amount_minor=500,
+                tax_minor=0,
+                lines="{}",
+                readings="{}",
+                carried="0",
+                settled_at=office.now(),
+                settled_by="somebody",
+            )
+        )
+    for each in (broken, sound):
+        _correct(office, each, FIRST + A_DAY, 12_000)
+    assert follow_corrections(office) == 1
+    assert follow_corrections(office) == 0
+    assert _amounts(office, sound)[FIRST] == 600
+    (item,) = ReviewDesk(office).list()
+    assert (item.supply_id, item.check) == (broken.supply_id, "correction")
+    assert "fault in the program (KeyError)" in item.reason
+    assert f"settle correct {broken.supply_id} 2026-11-01 2026-11-01 REASON" in item.reason
+
+
+def test_req13_who_corrects_a_reading_does_not_wait_for_what_is_settled_anew(
+    office: Office,
+) -> None:
+    rate(office, HOME, FIRST)
+    one = home(office, since=FIRST)
+    _settled(office, one, 3, daily_wh=10_000)
+    _correct(office, one, FIRST + A_DAY, 12_000)
+    if office.engine.dialect.name == "sqlite":  # who writes is alone
+        return
+    watcher = _Correcting(office, one)
+    assert follow_corrections(replace(office, watchers=(watcher,))) == 1
+    assert watcher.waited_s < 1
+    assert follow_corrections(office) == 1
+
+
+@dataclass
+class _Correcting:
+    """A balance watcher that corrects another reading while the first one is followed."""
+
+    office: Office
+    one: Home
+    waited_s: float = 0.0
+
+    def moved(self, _connection: Connection, _office: Office, _posted: Sequence[Posted]) -> None:
+        began = time.monotonic()
+        _correct(self.office, self.one, FIRST + 2 * A_DAY, 21_000)
+        self.waited_s = time.monotonic() - began
 
 
 def test_req03_final_settlement_goes_to_the_moment_whatever_the_cycle(office: Office) -> None:
