@@ -26,6 +26,7 @@ from billing.settlement.correcting import follow_corrections
 from billing.settlement.due import load, of_accounts, of_supplies
 from billing.settlement.spans import Cycle, last_border, midnight, month_after
 from billing.settlement.tables import settlement_parts, settlement_runs, settlement_waits
+from billing.settlement.writing import lock_waits
 from storage.engine import reading as reading_of
 
 PART_ACCOUNTS: Final = 1_000
@@ -159,8 +160,23 @@ def settle_waiting(office: Office, *, limit: int = 5_000, at_once: bool = False)
     ids = [row.supply_id for row in rows]
     tally = Tally()
     for place in range(0, len(ids), _WAITING_AT_ONCE):
-        tally += settle_supplies(office, ids[place : place + _WAITING_AT_ONCE])
+        part = ids[place : place + _WAITING_AT_ONCE]
+        tally += settle_supplies(office, part)
+        _mark_seen(office, part, before)
     return tally
+
+
+def _mark_seen(office: Office, supply_ids: list[int], before: datetime) -> None:
+    """Put those to the end of which nothing was due: they would keep the others from their turn."""
+    with office.writing() as connection:
+        lock_waits(connection, supply_ids)
+        connection.execute(
+            update(settlement_waits)
+            .where(
+                settlement_waits.c.supply_id.in_(supply_ids), settlement_waits.c.seen_at <= before
+            )
+            .values(seen_at=office.now())
+        )
 
 
 def settle_supplies(office: Office, supply_ids: list[int]) -> Tally:

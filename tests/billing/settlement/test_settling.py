@@ -7,12 +7,12 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import insert, select, update
 
-from billing.accounts.tables import supply_tariffs
+from billing.accounts.tables import agreements, supply_tariffs
 from billing.faults import OfficeRefusedError
 from billing.ledger import books
 from billing.ledger.posting import balance, entries_of
 from billing.office import Office
-from billing.settlement.looking import daily_use_wh, settlements_of, waiting_of
+from billing.settlement.looking import settlements_of, waiting_of
 from billing.settlement.run import runs, settle_day, settle_hour, settle_month, settle_waiting
 from billing.settlement.spans import midnight
 from billing.settlement.tables import settlements
@@ -113,6 +113,28 @@ def test_req11_a_span_without_a_reading_waits_and_is_seen_waiting(office: Office
         assert balance(connection, one.account_id) == -200
 
 
+def test_req13_who_waits_for_the_months_end_does_not_keep_others_waiting(
+    office: Office, clock: Clock
+) -> None:
+    rate(office, HOME, FIRST)
+    first, second = (home(office, since=DAY) for _ in range(2))
+    for each in (first, second):
+        each.read(DAY, 0)
+    judged(office, DAY + A_DAY)
+    assert settle_day(office, DAY).waiting == 2
+    with office.writing() as connection:  # its day is part of its month now
+        row = connection.execute(
+            select(agreements).where(agreements.c.account_id == first.account_id)
+        ).one()
+        values = {**row._mapping, "version": 2, "cycle": "monthly"}
+        del values["agreement_id"]
+        connection.execute(insert(agreements), values)
+    second.read(DAY + A_DAY, 4_000)
+    clock.advance(hours=1)
+    assert settle_waiting(office, limit=1).settled == 0
+    assert settle_waiting(office, limit=1).settled == 1
+
+
 def test_req09_a_midnight_that_was_missed_is_estimated_and_marked(office: Office) -> None:
     rate(office, HOME, FIRST)
     one = home(office, since=DAY - A_DAY)
@@ -122,7 +144,6 @@ def test_req09_a_midnight_that_was_missed_is_estimated_and_marked(office: Office
     assert settle_day(office, DAY).settled == 2
     with office.reading() as connection:
         found = settlements_of(connection, one.account_id, office.now() - YEAR, office.now() + YEAR)
-        assert daily_use_wh(connection, one.supply_id, 5) == [10_000, 10_000]
     assert [each.energy_wh for each in found] == [10_000, 10_000]
     assert all(each.is_estimated for each in found[:1])
 
