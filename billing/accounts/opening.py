@@ -35,6 +35,7 @@ from billing.ledger.entry import Entry, EntryKind, Purse
 from billing.ledger.posting import balance, post
 from billing.office import Office
 from billing.payments.channels import find_channel
+from billing.payments.deposits import put_to_deposit
 from storage.engine import attempt
 
 
@@ -264,6 +265,7 @@ def activate_if_paid(connection: Connection, office: Office, account_id: int) ->
     _set_state(connection, account_id, "active")  # first: posting asks watchers, and they us
     if lacking > 0:
         post(connection, office, _to_deposit(account_id, lacking))
+        put_to_deposit(connection, account_id, lacking)
     _begin_supply(connection, office, account_id)
     record(connection, office, "account.activate", row.number)
     return True

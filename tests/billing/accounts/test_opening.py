@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from billing.accounts.checks import checked_application, checked_terms
+from billing.accounts.desk import AccountDesk
 from billing.accounts.faults import (
     AccountStateError,
     PointTakenError,
@@ -19,11 +20,15 @@ from billing.faults import BadEntryError, OfficeRefusedError, RightMissingError
 from billing.ledger.entry import Purse
 from billing.ledger.posting import balance
 from billing.office import Office
+from billing.payments.desk import PaymentDesk
+from billing.payments.door import take
+from billing.payments.payment import Payment, Purpose
 from billing.person import Person, Right
 from billing.tariffs.faults import UnknownRateError
 from storage.audit import audit_lines
 from tests.billing.accounts.desks import (
     CLERK,
+    SECOND,
     TERMS,
     application,
     desk_of,
@@ -56,6 +61,40 @@ def test_req01_an_account_is_active_when_its_deposit_is_paid(office: Office) -> 
     assert card.agreement is not None
     assert card.agreement.mode == "prepaid"
     assert card.waits is None
+
+
+def test_req08_a_first_deposit_that_bounces_is_not_held(office: Office) -> None:
+    desk = desk_of(office)
+    applied = desk.apply(application())
+    desk.check(applied.number)
+    desk.sign(applied.number, TERMS)
+    for reference, amount_minor in (("1", 40_00), ("2", 70_00), ("3", 20_00)):
+        with office.writing() as connection:
+            payment = Payment("bank", reference, amount_minor, applied.account_id)
+            take(connection, desk.office, payment)
+    assert _held(desk, applied.number) == (30_00, 100_00)
+    _bounce(office, 3)
+    assert _held(desk, applied.number) == (10_00, 100_00), "it came after the deposit was held"
+    _bounce(office, 2)
+    assert _held(desk, applied.number) == (10_00, 30_00)
+    _bounce(office, 1)
+    assert _held(desk, applied.number) == (0, 0)
+    with office.writing() as connection:
+        again = Payment("bank", "4", 110_00, applied.account_id, purpose=Purpose.DEPOSIT)
+        take(connection, desk.office, again)
+    assert _held(desk, applied.number) == (10_00, 100_00)
+
+
+def _held(desk: AccountDesk, number: str) -> tuple[int, int]:
+    """What is on the account, and its deposit."""
+    card = desk.card(number)
+    assert card.account.state == "active"
+    return card.balances[Purse.CURRENT], card.balances[Purse.DEPOSIT]
+
+
+def _bounce(office: Office, payment_id: int) -> None:
+    PaymentDesk(office.acting(CLERK)).ask_undo(payment_id, "no cover", bounced=True)
+    PaymentDesk(office.acting(SECOND)).decide_undo(payment_id, approve=True)
 
 
 def test_req01_without_a_deposit_the_signature_is_enough(office: Office) -> None:
