@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, Final, Protocol
 
 from sqlalchemy import (
@@ -33,7 +33,7 @@ from billing.accounts.checks import require_text
 from billing.accounts.faults import AccountStateError, ClosingStateError
 from billing.accounts.looking import agreement_at
 from billing.accounts.rows import lock_account, record
-from billing.accounts.rules import rules
+from billing.accounts.rules import refund_due
 from billing.accounts.supplying import end_supply, follow_on
 from billing.accounts.tables import closings, customer_accounts, supplies
 from billing.accounts.values import Closing, ClosingState
@@ -378,6 +378,7 @@ def _money(connection: Connection, office: Office, found: Row[Any]) -> None:
 
 
 def _refund(connection: Connection, office: Office, found: Row[Any], left: int) -> None:
+    due_at = refund_due(connection, office)
     refund_id = refund_to_pay(
         connection,
         office,
@@ -385,9 +386,9 @@ def _refund(connection: Connection, office: Office, found: Row[Any], left: int) 
         left,
         found.refund_channel,
         "account closed",
+        due_at=due_at,
         asked_by=found.asked_by,  # whose hand, or sweep, brings it on now does not matter
     )
-    due_at = office.now() + timedelta(days=rules(connection).refund_days)
     _set(
         connection,
         found.closing_id,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from sqlalchemy import Connection, insert, select
 
 from billing.accounts.rows import record
@@ -19,6 +21,11 @@ def rules(connection: Connection) -> AccountRules:
         .limit(1)
     ).one_or_none()
     return AccountRules() if row is None else AccountRules(row.refund_days, row.keep_years)
+
+
+def refund_due(connection: Connection, office: Office) -> datetime:
+    """Until when the money of an account that ends is to be given back, if it is asked for now."""
+    return office.now() + timedelta(days=rules(connection).refund_days)
 
 
 def set_rules(connection: Connection, office: Office, new: AccountRules) -> None:

@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy import Connection, exists, select
 
 from billing.accounts.opening import activate_if_paid
+from billing.accounts.rules import refund_due
 from billing.accounts.tables import agreements, closings, customer_accounts
 from billing.accounts.values import ClosingState
 from billing.faults import BillingError
@@ -63,7 +64,16 @@ def _give_back(
         return
     why = "put right after the account was closed"
     try:
-        refund_to_pay(connection, office, account_id, left, channel, why, asked_by=asked_by)
+        refund_to_pay(
+            connection,
+            office,
+            account_id,
+            left,
+            channel,
+            why,
+            due_at=refund_due(connection, office),
+            asked_by=asked_by,
+        )
     except BillingError as fault:  # its channel takes no part any more; nothing was written
         if fault.is_system:
             raise

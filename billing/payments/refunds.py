@@ -68,6 +68,7 @@ def refund_to_pay(
     channel: str,
     reason: str,
     *,
+    due_at: datetime,
     asked_by: str | None = None,
 ) -> int:
     """What is left on an account that closes, to be paid out; gives the refund's number.
@@ -82,6 +83,7 @@ def refund_to_pay(
         amount_minor: how much, at most what the current purse holds.
         channel: by which it is paid out, as agreed.
         reason: for the record.
+        due_at: until when it is to be paid, as the rules for accounts have it.
         asked_by: who wants it, and so cannot approve it; None: the office's person.
 
     Raises:
@@ -95,6 +97,7 @@ def refund_to_pay(
         reason,
         account_id=account_id,
         channel=channel,
+        due_at=due_at,
         is_entered=True,
         asked_by=asked_by,
     )

@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import update
 
 from billing.accounts.closing import CloseRequest, ask, closing_of, proceed
+from billing.accounts.rules import set_rules
 from billing.accounts.sweep import sweep
-from billing.accounts.values import ClosingState
+from billing.accounts.values import AccountRules, ClosingState
 from billing.accounts.watcher import ClosedWatcher
 from billing.collecting.plan import PlanState
 from billing.collecting.plan_calling import call_instalments
@@ -208,3 +209,31 @@ def _open(office: Office, channel: str, *, is_open: bool) -> None:
             .where(payment_channels.c.channel == channel)
             .values(state="open" if is_open else "closed")
         )
+
+
+def test_req08_the_day_of_a_refund_is_that_of_the_rules_for_accounts(
+    office: Office, clock: Clock
+) -> None:
+    office = replace(office, watchers=(ClosedWatcher(),))
+    with office.writing() as connection:
+        set_rules(connection, office, AccountRules(refund_days=3))
+    account_id = _account(office)
+    _pay(office, account_id, 80_00, "1")
+    with office.writing() as connection:
+        ask(connection, office, account_id, CloseRequest("moves away", refund_channel="bank"))
+    proceed(office, account_id)
+    desk = RefundDesk(office.acting(Person("bob")))
+    (refund,) = desk.list()
+    with office.reading() as connection:
+        assert closing_of(connection, account_id).refund_due_at == refund.due_at
+    assert refund.due_at == clock.now + timedelta(days=3)
+    clock.advance(days=4)
+    assert [each.refund_id for each in desk.list(overdue=True)] == [refund.refund_id]
+    desk.approve(refund.refund_id)
+    desk.pay(refund.refund_id, reference="transfer 1")
+    assert proceed(office, account_id).state is ClosingState.CLOSED
+    late = Entry(account_id, EntryKind.ENERGY, 5_00, REVENUE, "settlement 2", "corrected")
+    with office.writing() as connection:
+        post(connection, office, [late])
+    (after,) = desk.list()
+    assert after.due_at == clock.now + timedelta(days=3)

@@ -147,7 +147,13 @@ def test_req03_what_is_left_on_a_closing_account_is_paid_out(
 ) -> None:
     with office.writing() as connection:
         refund_id = refund_to_pay(
-            connection, office.acting(ANNA), account_id, 100_00, "bank", "moves away"
+            connection,
+            office.acting(ANNA),
+            account_id,
+            100_00,
+            "bank",
+            "moves away",
+            due_at=office.now() + timedelta(days=10),
         )
     assert _balance(office, account_id) == 0
     with office.writing() as connection:
