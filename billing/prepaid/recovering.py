@@ -1,15 +1,20 @@
-"""Emergency credit comes back: a share of each payment, in the payment's transaction."""
+"""Emergency credit comes back: a share of each payment, in the payment's transaction.
+
+Each entry names the payment: when that is undone, what it has brought back is owed again.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from billing.ledger.books import EMERGENCY
 from billing.ledger.entry import Entry, EntryKind, Posted, Purse
 from billing.ledger.posting import post
+from billing.ledger.tables import account_entries
 from billing.office import Office
 from billing.prepaid.tables import emergency_credits, emergency_credits_given
 
@@ -21,33 +26,78 @@ WHOLE_BP: Final = 10_000
 def recover(connection: Connection, office: Office, posted: Sequence[Posted]) -> set[int]:
     """Take back shares of the payments among what was posted; gives the accounts that it was of.
 
+    What a payment that was undone had brought back is owed again.
+
     Args:
         connection: in the write transaction of the entries, which has locked the accounts.
         office: the office; its watchers see what is posted here.
         posted: entries of one call of `ledger.post`.
     """
-    left = {
-        each.entry.account_id: 0
-        for each in posted
-        if each.entry.kind is EntryKind.PAYMENT and each.entry.purse is Purse.CURRENT
-    }
-    if not left:
-        return set()
-    for each in posted:
-        if each.entry.kind is EntryKind.PAYMENT and each.entry.purse is Purse.CURRENT:
-            left[each.entry.account_id] += each.entry.amount_minor
-    paid = dict(left)
-    entries: list[Entry] = []
-    for given in _outstanding(connection, sorted(left)):
-        taken = _share(given, paid[given.account_id], left[given.account_id])
-        if taken <= 0:
-            continue
-        left[given.account_id] -= taken
-        entries.append(_entry(given, taken))
-        _keep(connection, given, taken)
+    current = [each.entry for each in posted if each.entry.purse is Purse.CURRENT]
+    undone = [entry for entry in current if entry.kind is EntryKind.PAYMENT_UNDONE]
+    payments = [entry for entry in current if entry.kind is EntryKind.PAYMENT]
+    entries = [*_owed_again(connection, undone), *_shares(connection, payments)]
     if entries:
         post(connection, office, entries)
     return {entry.account_id for entry in entries}
+
+
+def _shares(connection: Connection, payments: Sequence[Entry]) -> list[Entry]:
+    """What payments bring back."""
+    if not payments:
+        return []
+    owed: dict[int, list[Any]] = {}
+    for given in _outstanding(connection, sorted({each.account_id for each in payments})):
+        owed.setdefault(given.account_id, []).append(given)
+    taken_of: Counter[tuple[int, int]] = Counter()
+    entries: list[Entry] = []
+    for paid in payments:
+        left = paid.amount_minor
+        for given in owed.get(paid.account_id, []):
+            key = given.account_id, given.emergency_id
+            share = _share(given, paid.amount_minor, left)
+            taken = min(share, _due(given) - taken_of[key])
+            if taken <= 0:
+                continue
+            left -= taken
+            taken_of[key] += taken
+            words = "Emergency credit, paid back from your payment"
+            entries.append(_entry(*key, paid.source, -taken, words))
+            _keep(connection, *key, taken)
+    return entries
+
+
+def _owed_again(connection: Connection, undone: Sequence[Entry]) -> list[Entry]:
+    """What payments that were taken back had brought back."""
+    entries: list[Entry] = []
+    for each in undone:
+        for emergency_id in connection.scalars(
+            select(emergency_credits_given.c.emergency_id)
+            .where(
+                emergency_credits_given.c.account_id == each.account_id,
+                emergency_credits_given.c.recovered_minor > 0,
+            )
+            .order_by(emergency_credits_given.c.emergency_id)
+        ).all():
+            source = _source(emergency_id, each.source)
+            taken = -_sum_of(connection, each.account_id, source)
+            if taken > 0:
+                words = "Emergency credit, owed again: the payment was taken back"
+                entries.append(_entry(each.account_id, emergency_id, each.source, taken, words))
+                _keep(connection, each.account_id, emergency_id, -taken)
+    return entries
+
+
+def _sum_of(connection: Connection, account_id: int, source: str) -> int:
+    found = connection.scalar(
+        select(func.sum(account_entries.c.amount_minor)).where(
+            account_entries.c.account_id == account_id,
+            account_entries.c.purse == Purse.CURRENT.value,
+            account_entries.c.kind == EntryKind.EMERGENCY_CREDIT.value,
+            account_entries.c.source == source,
+        )
+    )
+    return int(found or 0)
 
 
 def to_pay(connection: Connection, short: Mapping[int, int]) -> dict[int, int]:
@@ -113,23 +163,30 @@ def _outstanding(connection: Connection, account_ids: Sequence[int]) -> list[Any
     return found
 
 
-def _entry(given: Any, taken_minor: int) -> Entry:
+def _source(emergency_id: int, payment: str) -> str:
+    """Of which credit, and by which payment."""
+    return f"emergency {emergency_id} {payment}"
+
+
+def _entry(
+    account_id: int, emergency_id: int, payment: str, amount_minor: int, words: str
+) -> Entry:
     return Entry(
-        account_id=given.account_id,
+        account_id=account_id,
         kind=EntryKind.EMERGENCY_CREDIT,
-        amount_minor=-taken_minor,
+        amount_minor=amount_minor,
         counter=EMERGENCY,
-        source=f"emergency {given.emergency_id}",
-        words="Emergency credit, paid back from your payment",
+        source=_source(emergency_id, payment),
+        words=words,
     )
 
 
-def _keep(connection: Connection, given: Any, taken_minor: int) -> None:
+def _keep(connection: Connection, account_id: int, emergency_id: int, taken_minor: int) -> None:
     connection.execute(
         update(emergency_credits_given)
         .where(
-            emergency_credits_given.c.emergency_id == given.emergency_id,
-            emergency_credits_given.c.account_id == given.account_id,
+            emergency_credits_given.c.emergency_id == emergency_id,
+            emergency_credits_given.c.account_id == account_id,
         )
         .values(recovered_minor=emergency_credits_given.c.recovered_minor + taken_minor)
     )

@@ -328,9 +328,6 @@ def _make_emergency_credits() -> None:
     )
     triggers.no_delete(name, ["emergency_id", "account_id"])
     triggers.frozen(name, ["emergency_id", "account_id", "amount_minor", "given_at"])
-    triggers.updated_only_if(
-        name, "NEW.recovered_minor >= OLD.recovered_minor", "what is back stays back"
-    )
     triggers.inserted_only_if(
         name,
         "EXISTS (SELECT 1 FROM emergency_credits e WHERE e.emergency_id = NEW.emergency_id "

@@ -59,10 +59,20 @@ def _balances(office: Office) -> list[int]:
         return list(balances(connection, range(1, 9)).values())
 
 
-def _pay(office: Office, account_id: int, amount_minor: int) -> None:
-    entry = Entry(account_id, EntryKind.PAYMENT, amount_minor, COUNTER, "payment 1", "paid")
+def _pay(
+    office: Office, account_id: int, amount_minor: int, *sources: str, kind: str = "payment"
+) -> None:
+    """So much by each of these payments, together."""
+    entries = [
+        Entry(account_id, EntryKind(kind), amount_minor, COUNTER, source, "paid")
+        for source in sources or ("payment 1",)
+    ]
     with office.writing() as connection:
-        post(connection, office, [entry])
+        post(connection, office, entries)
+
+
+def _undo(office: Office, account_id: int, amount_minor: int, source: str) -> None:
+    _pay(office, account_id, -amount_minor, source, kind="payment_undone")
 
 
 def test_req26_credit_goes_to_everybody_in_the_place_once(area: Office) -> None:
@@ -126,7 +136,31 @@ def test_req26_it_is_paid_back_by_a_share_of_payments(area: Office) -> None:
         ]
     assert [each.amount_minor for each in back] == [30_00, -25_00, -5_00]
     assert {each.counter for each in back} == {EMERGENCY}
-    assert {each.source for each in back} == {f"emergency {made.emergency_id}"}
+    paid = f"emergency {made.emergency_id} payment 1"
+    assert [each.source for each in back] == [f"emergency {made.emergency_id}", paid, paid]
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_req26_a_payment_that_is_undone_has_paid_nothing_back(area: Office, parts: int) -> None:
+    desk = EmergencyCreditDesk(area.acting(ANNA))
+    made = desk.ask(place="North", **BOTH)  # type: ignore[arg-type]
+    EmergencyCreditDesk(area.acting(BORIS)).approve(made.emergency_id)
+    desk.give(made.emergency_id)
+    _pay(area, 1, 10_00, "payment 1")
+    desk.recover(made.emergency_id)
+    _pay(area, 1, 20_00, *(f"payment {number}" for number in range(2, 2 + parts)))
+    assert _balances(area)[0] == 40_00 + parts * 15_00
+    for number in (1, *range(2, 2 + parts)):
+        _undo(area, 1, 10_00 if number == 1 else 20_00, f"payment {number}")
+    assert _balances(area)[0] == 30_00, "as it was given"
+    assert desk.find(made.emergency_id).recovered_minor == 0
+    _pay(area, 1, 400_00, "payment 9")
+    assert _balances(area)[0] == 400_00, "all of it is owed yet"
+    _undo(area, 1, 400_00, "payment 9")
+    _pay(area, 1, 20_00, "payment 9")
+    assert _balances(area)[0] == 45_00, "one that came back to the account has a share of its own"
+    _undo(area, 1, 20_00, "payment 9")
+    assert _balances(area)[0] == 30_00
 
 
 def test_req26_it_is_limited(area: Office) -> None:
