@@ -20,7 +20,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, select
 
 from billing.settlement.due import Due
-from billing.settlement.spans import Span
+from billing.settlement.hourly import PLAN
+from billing.settlement.spans import Cycle, Span
 from headend.store.intervals import find_series
 from headend.store.quantities import quantity_id
 from headend.store.registers import find_readings
@@ -442,11 +443,13 @@ class _Measuring:
         missing = [QUANTITIES[code] for code, register in found.items() if register is None]
         if not missing:
             return None
-        return Lacking(
-            "no_reading",
+        words = (
             f"There is no reading of {', '.join(missing)} at {moment:%Y-%m-%d %H:%M} UTC. Read the "
-            "meter, enter a reading by hand (`meterhouse readings enter`), or estimate the span.",
+            "meter, enter a reading by hand (`meterhouse readings enter`), or estimate the span."
         )
+        if any(terms.cycle is Cycle.HOURLY for terms in self.due.terms):
+            words += f" Hours are settled by readings of each hour: `{PLAN}`."
+        return Lacking("no_reading", words)
 
 
 def _values(found: Mapping[str, Register | None]) -> dict[str, int]:

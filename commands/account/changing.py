@@ -9,7 +9,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from commands.account.desk import amount, open_desk
+from commands.account.desk import amount, open_desk, unread_hours
 from commands.counter import database_option
 from commands.days import DayParameter
 from commands.output import console, json_option, print_json
@@ -234,13 +234,16 @@ def _ask(
     change_id = desk.ask_change(
         number, ChangeRequest(ChangeKind(kind), new, reason, from_at, **others)
     )
+    lacking = unread_hours(desk, number, new.get("cycle"))
     if as_json:
-        print_json({"change": change_id, "state": "asked"})
+        print_json({"change": change_id, "state": "asked", "lacking": lacking})
         return
     console.print(
         f"Change {change_id} is asked for. A second person approves it: meterhouse account "
         f"approve {change_id}"
     )
+    if lacking is not None:
+        console.print(lacking)
 
 
 def _terms(desk: AccountDesk, values: tuple[str, ...]) -> dict[str, Any]:

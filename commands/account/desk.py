@@ -26,3 +26,14 @@ def amount(desk: AccountDesk, text: str) -> int:
     """An amount as it was typed, perhaps below zero, in minor units."""
     sign = -1 if text.startswith("-") else 1
     return sign * desk.office.currency.parse(text.removeprefix("-"))
+
+
+def unread_hours(desk: AccountDesk, number: str, cycle: object) -> str | None:
+    """What is lacking for an account that is to be settled by the hour; None: nothing."""
+    from billing.settlement.hourly import unread_hours as lacking
+
+    if cycle != "hourly":
+        return None
+    account_id = desk.card(number).account.account_id
+    with desk.office.reading() as connection:
+        return lacking(connection, desk.office, account_id)

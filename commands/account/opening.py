@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from commands.account.desk import amount, open_desk
+from commands.account.desk import amount, open_desk, unread_hours
 from commands.counter import database_option
 from commands.output import (
     EXIT_CHECK_FAILED,
@@ -132,7 +132,8 @@ def reject(number: str, reason: str, database: str, as_json: bool) -> None:
 @click.argument("number")
 @click.option(
     "--cycle", type=click.Choice(["hourly", "daily", "monthly"]), default="daily",
-    show_default=True, help="Of settlement.",
+    show_default=True,
+    help="Of settlement; hourly asks for readings of each hour (meterhouse plan add --hourly).",
 )  # fmt: skip
 @click.option("--bill-day", type=click.IntRange(1, 28), default=1, show_default=True)
 @click.option("--due-days", type=click.IntRange(1, 366), default=14, show_default=True)
@@ -165,10 +166,20 @@ def sign(
         )
         desk.sign(number, terms)
         card = desk.card(number)
+        lacking = unread_hours(desk, number, terms.cycle)
     if as_json:
-        print_json({"account": number, "state": card.account.state, "waits": card.waits})
+        print_json(
+            {
+                "account": number,
+                "state": card.account.state,
+                "waits": card.waits,
+                "lacking": lacking,
+            }
+        )
         return
     console.print(f"Account {number} is {card.account.state}" + _waits(card.waits))
+    if lacking is not None:
+        console.print(lacking)
 
 
 def _waits(words: str | None) -> str:

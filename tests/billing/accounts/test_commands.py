@@ -88,6 +88,23 @@ def test_req02_changes_wait_for_a_second_person(till: Till) -> None:
     assert till.ask("changes", "--waiting") == []
 
 
+def test_req13_who_is_settled_by_the_hour_is_told_what_that_lives_on(till: Till) -> None:
+    number, other = _apply(till), _apply(till, identity="ID 2222")
+    for each in (number, other):
+        till.run("check", each)
+    assert "plan add hours --hourly" in till.run("sign", number, "--cycle", "hourly")
+    assert till.ask("sign", other)["lacking"] is None
+    asked = ("change", other, "terms", "cycle=hourly", "--reason", "asked")
+    change = till.ask(*asked)
+    assert "No reading plan reads any meter by the hour" in change["lacking"]
+    till.run("withdraw", str(change["change"]), "--reason", "not yet")
+    till.run(
+        "add", "hours", "--hourly", "energy_import_total", "--every", "60", "--at", "00:05",
+        command="plan",
+    )  # fmt: skip
+    assert till.ask(*asked)["lacking"] is None
+
+
 def test_what_is_wrong_is_said(till: Till) -> None:
     assert till.ask("show", "1000000019", status=3)["error"]["code"] == "account_number"
     assert till.ask("show", "1000000018", status=3)["error"]["code"] == "unknown_account"
