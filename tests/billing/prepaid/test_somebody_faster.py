@@ -12,8 +12,7 @@ from headend.orders.placing import place
 from headend.orders.values import RECONNECTS, Order, OrderRequest
 from headend.station import Station
 from headend.work.port import Work
-from tests.billing.prepaid.town import strict, town_of
-from tests.headend.running import on_a_loop
+from tests.billing.prepaid.town import Town, in_town
 from tests.shop.conftest import Clock
 
 
@@ -30,20 +29,17 @@ def test_req21_light_is_asked_again_when_the_order_in_the_way_has_gone(
             raise OrderWaitingError("Order 7 for the same is queued already.")
         return place(connection, station, work, request)
 
-    @on_a_loop
-    async def go() -> None:
-        async with town_of(office, clock) as town:
-            strict(town.office)
-            (account,) = town.accounts
-            await town.until_cut(account, 60_00)
-            monkeypatch.setattr("billing.prepaid.disconnecting.place", placing)
-            await town.do(town.pay, account, 90_00)
-            (cut,) = town.cuts(account)
-            assert (cut.state, len(met)) == (CutState.RECONNECTING, 1)
-            assert cut.look_at is not None
-            await town.scene.at(cut.look_at)
-            await town.all()
-            assert town.scene.lit()
-            assert town.cuts(account)[0].state is CutState.LIT
+    @in_town(office, clock)
+    async def go(town: Town, account: int) -> None:
+        await town.until_cut(account, 60_00)
+        monkeypatch.setattr("billing.prepaid.disconnecting.place", placing)
+        await town.do(town.pay, account, 90_00)
+        (cut,) = town.cuts(account)
+        assert (cut.state, len(met)) == (CutState.RECONNECTING, 1)
+        assert cut.look_at is not None
+        await town.scene.at(cut.look_at)
+        await town.all()
+        assert town.scene.lit()
+        assert town.cuts(account)[0].state is CutState.LIT
 
     go()

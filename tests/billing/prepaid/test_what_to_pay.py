@@ -16,7 +16,7 @@ from billing.person import Person
 from billing.prepaid.emergency import EmergencyCreditDesk
 from billing.prepaid.recovering import _left_of, _payment
 from billing.prepaid.standing import Level
-from tests.billing.prepaid.town import Town, strict, town_of
+from tests.billing.prepaid.town import Town, in_town, strict, town_of
 from tests.headend.running import on_a_loop
 from tests.shop.conftest import Clock
 
@@ -27,19 +27,16 @@ FRIDAY_MORNING = datetime(2026, 11, 27, 2, 0, tzinfo=UTC)
 def test_req26_what_a_notice_names_is_enough_though_a_share_of_it_pays_credit_back(
     office: Office, clock: Clock
 ) -> None:
-    @on_a_loop
-    async def go() -> None:
-        async with town_of(office, clock) as town:
-            strict(town.office)
-            (account,) = town.accounts
-            await town.do(_emergency, town)
-            await town.until_cut(account, 120_00)
-            named = await town.do(_named, town, account)
-            assert named[-2:] == [("disconnect_notice", 53_33), ("disconnected", 53_33)]
-            await town.do(town.pay, account, 53_33, "payment 5")
-            assert town.balance(account) == 0, "a quarter of it has paid credit back"
-            await town.all()
-            assert town.scene.lit()
+    @in_town(office, clock)
+    async def go(town: Town, account: int) -> None:
+        await town.do(_emergency, town)
+        await town.until_cut(account, 120_00)
+        named = await town.do(_named, town, account)
+        assert named[-2:] == [("disconnect_notice", 53_33), ("disconnected", 53_33)]
+        await town.do(town.pay, account, 53_33, "payment 5")
+        assert town.balance(account) == 0, "a quarter of it has paid credit back"
+        await town.all()
+        assert town.scene.lit()
 
     go()
 

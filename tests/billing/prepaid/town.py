@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -35,6 +35,7 @@ from simulators.street_plan import BusPlan
 from storage.ledger import AccountKind
 from tests.billing.made import make_account
 from tests.headend.orders.scene import ANNA, MONDAY_MORNING, Scene, scene_of
+from tests.headend.running import on_a_loop
 from tests.headend.talk.streets import LISTEN
 from tests.shop.conftest import Clock
 
@@ -226,4 +227,22 @@ def strict(office: Office, **changes: int | str) -> None:
     set_policy(office, none | changes)
 
 
-__all__: Sequence[str] = ["COUNTER", "Town", "strict", "town_of"]
+def in_town(
+    office: Office, clock: Clock
+) -> Callable[[Callable[[Town, int], Awaitable[None]]], Callable[[], None]]:
+    """Run a coroutine on a loop of its own, with one account that nobody is lenient with."""
+
+    def prepared(test: Callable[[Town, int], Awaitable[None]]) -> Callable[[], None]:
+        @on_a_loop
+        async def go() -> None:
+            async with town_of(office, clock) as town:
+                strict(town.office)
+                (account,) = town.accounts
+                await test(town, account)
+
+        return go
+
+    return prepared
+
+
+__all__: Sequence[str] = ["COUNTER", "Town", "in_town", "strict", "town_of"]
