@@ -1,5 +1,7 @@
 """The bills of a day: every account whose bill day has come gets its bill, once.
 
+An account that ends gets a final one, and another one for what is put right after that.
+
 The run has no state of its own that could be lost: what says that an account is billed is its bill
 (one per account and period, held by the database).  So a run that was killed goes on where it was
 when it is started again, and several may run at once: each takes accounts that nobody else has
@@ -24,6 +26,8 @@ from billing.accounts.tables import agreements, closings, customer_accounts
 from billing.bills.kinds import BillKind
 from billing.bills.making import BillOrder, make_bills
 from billing.bills.tables import bills
+from billing.ledger.entry import EntryKind, Purse
+from billing.ledger.tables import account_entries
 from billing.office import Office
 from billing.person import Right
 from billing.settlement.looking import settled_until
@@ -33,6 +37,7 @@ WAIT_DAYS: Final = 5
 _AT_ONCE: Final = 50
 """Accounts in one transaction: half a second, on SQLite a sale waits for it."""
 _MONTH: Final = timedelta(days=31)
+_HAVE_THEIR_OWN_PAPER: Final = (EntryKind.PAYMENT.value, EntryKind.REFUND.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ def run(
             sums = _with(sums, part)
             if progress is not None:
                 progress(looked_at)
-    return _with(sums, _final_bills(office))
+    return _with(_with(sums, _final_bills(office)), _late_bills(office))
 
 
 def sweep(office: Office) -> int:
@@ -173,6 +178,52 @@ def _final_bills(office: Office) -> RunSums:
             return sums
         to_pay = sum(each.to_pay_minor for each in made)
         sums = _with(sums, RunSums(made=len(made), to_pay_minor=to_pay))
+
+
+def _late_bills(office: Office) -> RunSums:
+    """Another final bill for accounts to which something was posted after they were closed.
+
+    But for money: the payment that ends an account has its receipt, and the refund its message.
+    """
+    sums = RunSums()
+    while True:
+        with office.writing() as connection:
+            account_ids = connection.scalars(
+                _with_late_entries()
+                .order_by(customer_accounts.c.account_id)
+                .limit(_AT_ONCE)
+                .with_for_update(of=customer_accounts, key_share=True, skip_locked=True)
+            ).all()
+            # Seen again under the lock: whoever held it may have made the bill meanwhile.
+            still: Sequence[int] = connection.scalars(
+                _with_late_entries().where(customer_accounts.c.account_id.in_(account_ids))
+            ).all()
+            made = make_bills(
+                connection, office, [BillOrder(each, BillKind.FINAL) for each in still]
+            )
+        if not made:
+            return sums
+        sums = _with(sums, RunSums(len(made), to_pay_minor=sum(each.to_pay_minor for each in made)))
+
+
+def _with_late_entries() -> Select[Any]:
+    billed = (
+        select(bills.c.through_seq)
+        .where(bills.c.account_id == customer_accounts.c.account_id)
+        .order_by(bills.c.seq.desc())
+        .limit(1)
+        .correlate(customer_accounts)
+        .scalar_subquery()
+    )
+    return select(customer_accounts.c.account_id).where(
+        customer_accounts.c.state == "closed",
+        exists().where(
+            account_entries.c.account_id == customer_accounts.c.account_id,
+            account_entries.c.purse == Purse.CURRENT.value,
+            account_entries.c.seq > billed,
+            account_entries.c.kind.not_in(_HAVE_THEIR_OWN_PAPER),
+        ),
+    )
 
 
 def _batches(office: Office, period: _Period, wait_days: int) -> Iterator[RunSums]:

@@ -142,7 +142,10 @@ def deposit_due(connection: Connection, account_id: int, at: datetime) -> int:
     asked = connection.scalar(
         select(agreements.c.deposit_minor)
         .join(customer_accounts, customer_accounts.c.account_id == agreements.c.account_id)
-        .where(agreements.c.account_id == account_id, customer_accounts.c.state != "closing")
+        .where(
+            agreements.c.account_id == account_id,
+            customer_accounts.c.state.not_in(("closing", "closed")),
+        )
         .order_by((agreements.c.since <= at).desc(), agreements.c.version.desc())
         .limit(1)
     )

@@ -7,9 +7,10 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from billing.accounts.tables import customer_accounts, supplies
+from billing.ledger.posting import balance
 from headend.registry.tables import end_devices, installations
 
-_TAKES_NO_MONEY: Final = ("closed", "rejected")
+_ENDED: Final = ("closed", "rejected")
 
 
 def account_of_number(connection: Connection, given: str) -> int | None:
@@ -37,11 +38,16 @@ def account_of_number(connection: Connection, given: str) -> int | None:
 
 
 def takes_money(connection: Connection, account_id: int) -> bool:
-    """Whether payments are posted to an account: it is there, and not closed."""
+    """Whether payments are posted to an account: it has not ended, or owes something after its end.
+
+    Who pays more than that gets the rest back (`billing.accounts.watcher.ClosedWatcher`).
+    """
     state = connection.scalar(
         select(customer_accounts.c.state).where(customer_accounts.c.account_id == account_id)
     )
-    return state is not None and state not in _TAKES_NO_MONEY
+    if state in _ENDED:
+        return balance(connection, account_id) < 0
+    return state is not None
 
 
 def plain_number(given: str) -> str:

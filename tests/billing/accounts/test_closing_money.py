@@ -167,6 +167,19 @@ def test_req03_what_is_put_right_after_the_end_is_given_back(office: Office) -> 
     assert _held(office, account_id) == [-5_00, 0, 0]
 
 
+def test_req03_who_owes_after_the_end_can_pay(office: Office) -> None:
+    office = replace(office, watchers=(ClosedWatcher(),))
+    account_id = _account(office, deposit_minor=100_00)
+    assert _close(office, account_id) is ClosingState.CLOSED
+    _pay(office, account_id, 5_00, "nothing is owed")
+    assert _held(office, account_id) == [0, 0, 0], "it waits in suspense"
+    _owe(office, account_id, 7_00)
+    _pay(office, account_id, 10_00, "what was owed, and more")
+    assert _held(office, account_id) == [0, 0, 0]
+    (refund,) = RefundDesk(office).list(account_id=account_id)
+    assert refund.amount_minor == 3_00
+
+
 def test_req03_a_correction_after_the_end_does_not_fail_for_a_channel_that_is_shut(
     office: Office,
 ) -> None:

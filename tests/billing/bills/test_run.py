@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, insert, select, update
 
+from billing.accounts.closing import CloseRequest, ask, proceed
 from billing.accounts.tables import agreements, closings
+from billing.accounts.values import ClosingState
 from billing.bills.kinds import BillKind, Group
 from billing.bills.looking import bills_of, document
 from billing.bills.run import RunSums, count_due, period_of, run
@@ -23,7 +25,7 @@ from billing.ledger.entry import Entry, EntryKind
 from billing.ledger.posting import post
 from billing.office import Office
 from billing.person import Person, Right
-from tests.billing.bills.made import line, settle
+from tests.billing.bills.made import line, pay, settle
 from tests.billing.made import make_account, make_supply
 from tests.shop.conftest import Clock
 
@@ -215,3 +217,32 @@ def test_req19_an_account_that_was_closed_gets_its_final_bill_once(
     assert run(office) == RunSums()
     with office.reading() as connection:
         assert bills_of(connection, account_id)[0].kind is BillKind.FINAL
+
+
+def test_req19_what_is_put_right_after_the_end_is_on_a_bill_too(
+    office: Office, clock: Clock
+) -> None:
+    [account_id] = _accounts(office, 1)
+    with office.writing() as connection:
+        ask(connection, office, account_id, CloseRequest("moves away"))
+    assert proceed(office, account_id).state is ClosingState.OWING
+    assert run(office) == RunSums(made=1, to_pay_minor=10_00)
+    with office.writing() as connection:
+        pay(connection, office, account_id, 10_00)
+    assert proceed(office, account_id).state is ClosingState.CLOSED
+    assert run(office) == RunSums(), "the payment that ends it has its receipt"
+    clock.advance(days=40)
+    _owe(office, account_id, -3_00)
+    assert run(office).made == 1
+    _owe(office, account_id, 8_00)
+    assert run(office) == RunSums(made=1, to_pay_minor=5_00)
+    assert run(office) == RunSums()
+    with office.reading() as connection:
+        found = bills_of(connection, account_id)
+        groups = [
+            [each.group for each in document(connection, bill.bill_id).lines] for bill in found
+        ]
+    assert [(each.kind, each.total_minor) for each in found] == [
+        (BillKind.FINAL, -5_00), (BillKind.FINAL, 3_00), (BillKind.FINAL, -10_00)
+    ]  # fmt: skip
+    assert groups[1] == [Group.PAYMENTS, Group.ADJUSTMENTS]
