@@ -116,21 +116,26 @@ def fresh_shape(engine: Engine, version: str) -> Shape:
         BackupFileError: there is no such version.
         DatabaseUnavailableError: no answer.
     """
-    from alembic.util import CommandError
-
     if engine.dialect.name == "sqlite":
-        engine = create_engine("sqlite://")
+        with create_engine("sqlite://").connect() as memory:
+            _make(memory, version)
+            return shape_of(memory)
     shape: Shape = {}
     with suppress(_Seen), writing(engine) as connection:
-        try:
-            upgrade_schema(connection, version)
-        except CommandError:
-            raise BackupFileError(f"This program knows no schema {version}.") from None
-        if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql(_SAID_AGAIN)
+        _make(connection, version)
+        connection.exec_driver_sql(_SAID_AGAIN)
         shape = shape_of(connection)
         raise _Seen
     return shape
+
+
+def _make(connection: Connection, version: str) -> None:
+    from alembic.util import CommandError
+
+    try:
+        upgrade_schema(connection, version)
+    except CommandError:
+        raise BackupFileError(f"This program knows no schema {version}.") from None
 
 
 def require_shape(wanted: Shape, found: Shape) -> None:

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import make_url, select
@@ -21,6 +22,8 @@ from billing.ledger.entry import Entry, EntryKind
 from billing.ledger.posting import entries_of, post
 from billing.ledger.tables import account_entries
 from billing.office import Office
+from headend.store.months import make_ahead
+from headend.work.engine import make_tables
 from storage import audit
 from storage.audit import head
 from storage.backup.archive import MANIFEST, PIECE_BYTES, Progress
@@ -183,7 +186,14 @@ def test_req30_whatever_of_a_backup_is_damaged_is_told(
         file.write_bytes(whole[:place] + turned + whole[place + 200 :])
         with pytest.raises((BackupBrokenError, BackupFileError)):
             restore(file, target, _counting)
-    forged = ({"rows": [1]}, {"sums": {"a": "b"}}, {"schema": 6}, {"member": 7}, {"data_bytes": ""})
+    forged: tuple[dict[str, Any], ...] = (
+        {"rows": [1]},
+        {"sums": {"a": "b"}},
+        {"schema": 6},
+        {"schema": "0000"},
+        {"member": 7},
+        {"data_bytes": ""},
+    )
     for change in forged:
         with zipfile.ZipFile(file, "w") as archive:
             archive.writestr("database.sqlite", data)
@@ -285,6 +295,24 @@ def test_a_missing_tool_is_said_to_be_missing(
     with pytest.raises(BackupToolError, match="9"):
         back_up(database_url, tmp_path / "new", _counting)
     assert not (tmp_path / "new").exists()
+
+
+def test_req30_what_has_grown_at_work_is_no_lost_rule(
+    office: Office, database_url: str, databases: Databases, tmp_path: Path
+) -> None:
+    """Months of readings are tables of their own on PostgreSQL; durable work brings its own."""
+    with writing(office.engine) as connection:
+        assert make_ahead(connection, office.now()) > 0 or isinstance(databases, SqliteFiles)
+    make_tables(office.engine)
+    file, target, again = tmp_path / "a", databases.empty(), databases.empty()
+    back_up(database_url, file, _counting)
+    try:
+        restore(file, target, _counting)
+        back_up(target, tmp_path / "b", _counting)
+        restore(tmp_path / "b", again, _counting)
+    finally:
+        databases.discard(target)
+        databases.discard(again)
 
 
 _SWITCHED_OFF = "ALTER TABLE account_entries DISABLE TRIGGER account_entries_update"
