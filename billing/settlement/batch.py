@@ -269,7 +269,8 @@ def _measure(batch: Batch, span: Span, jobs: Sequence[_Job]) -> None:
         batch.registers.load(batch.connection, wanted, codes)
         lacking = _measure_all(batch, span, alike, codes)
         ends = [(device, span.until) for job in lacking for device in job.devices]
-        if ends and batch.registers.load_after(batch.connection, ends, codes):
+        if ends:
+            batch.registers.load_after(batch.connection, ends, codes)
             _measure_all(batch, span, lacking, codes)
     _decide(batch, span, [job for job in jobs if job.due.waits or _is_broken(job)])
 

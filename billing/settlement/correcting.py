@@ -348,8 +348,8 @@ class _Correcting:
         metered = measure(due, span, cuts, codes, registers, self.batch.limits)
         if isinstance(metered, Lacking):
             ends = [(stay.device_id, span.until) for stay, _, _ in stays_in(due, span)]
-            if registers.load_after(self.connection, ends, codes):
-                metered = measure(due, span, cuts, codes, registers, self.batch.limits)
+            registers.load_after(self.connection, ends, codes)
+            metered = measure(due, span, cuts, codes, registers, self.batch.limits)
         if isinstance(metered, Lacking):
             raise NotSettledError(
                 f"Supply {self.due.supply_id} cannot be settled anew from "

@@ -94,6 +94,7 @@ class Registers:
     def __init__(self, limits: Limits) -> None:
         self._found: Final[dict[tuple[int, str, datetime], Register]] = {}
         self._after: Final[dict[tuple[int, str, datetime], tuple[datetime, int]]] = {}
+        self._looked_after: Final[set[Wanted]] = set()
         self._asked: Final[set[tuple[int, datetime, tuple[str, ...]]]] = set()
         self._tolerance: Final = timedelta(minutes=limits["midnight_tolerance_min"])
         self._joined: Final = timedelta(minutes=limits["midnight_joined_min"])
@@ -132,21 +133,18 @@ class Registers:
 
     def load_after(
         self, connection: Connection, wanted: Iterable[Wanted], codes: tuple[str, ...]
-    ) -> bool:
+    ) -> None:
         """Look for the next readings after moments whose registers are missing.
 
         With the register that a span begins with, they give the missing one on a straight line:
         after an exchange, say, when nothing was read before.  One query says of whom there is
         anything; then one for each meter that has.
-
-        Returns:
-            Whether there is any.
         """
         by_moment: dict[datetime, list[int]] = {}
         for device, moment in wanted:
+            self._looked_after.add((device, moment))
             if self.get(device, TOTAL, moment) is None:
                 by_moment.setdefault(moment, []).append(device)
-        has_any = False
         for moment, devices in by_moment.items():
             for device in _with_readings(connection, devices, moment):
                 for code in codes:
@@ -159,8 +157,10 @@ class Registers:
                     ]
                     if found:
                         self._after[device, code, moment] = found[0]
-                        has_any = True
-        return has_any
+
+    def is_looked_after(self, device: int, moment: datetime) -> bool:
+        """Whether the next reading after a moment was looked for."""
+        return (device, moment) in self._looked_after
 
     def after(self, device: int, code: str, moment: datetime) -> tuple[datetime, int] | None:
         """The next reading after a moment, where it was looked for."""
@@ -430,6 +430,8 @@ class _Measuring:
     ) -> Register | None:
         """A register between the one that the span begins with and the next that is known."""
         since, register = begin
+        if not self.registers.is_looked_after(stay.device_id, moment):
+            return None  # a reading may lie nearer than what was written down at an exchange
         after = self.registers.after(stay.device_id, code, moment)
         if code == TOTAL and stay.until is not None and stay.last_wh is not None:
             went = (stay.until, stay.last_wh * stay.ratio)
