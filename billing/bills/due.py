@@ -11,7 +11,7 @@ the next bill.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -22,7 +22,7 @@ from billing.bills.bill import Bill, bill_of
 from billing.bills.tables import bill_standings, bills
 from billing.ledger.entry import EntryKind, Purse
 from billing.ledger.tables import account_entries
-from billing.payments.tables import payments
+from billing.payments.times import paid_at_of
 
 _AT_ONCE: Final = 1_000
 """Payments in one look."""
@@ -136,7 +136,7 @@ def credits_since(
         .order_by(account_entries.c.account_id, account_entries.c.seq)
     ).all()
     is_payment = EntryKind.PAYMENT.value
-    paid_at = _paid_at(connection, {row.source for row in rows if row.kind == is_payment})
+    paid_at = paid_at_of(connection, {row.source for row in rows if row.kind == is_payment})
     for row in rows:
         at = min(row.posted_at, paid_at.get(row.source, row.posted_at))
         credit = Credit(row.account_id, row.seq, at, row.amount_minor, row.reverses_seq)
@@ -168,19 +168,4 @@ def open_of(
         upto = max(sooner, owed - since)
         found.append(upto - sooner)
         sooner = upto
-    return found
-
-
-def _paid_at(connection: Connection, sources: Collection[str]) -> dict[str, datetime]:
-    """When payments were paid, by the source that their entries name."""
-    numbers = (source.removeprefix("payment ") for source in sources)
-    ids = sorted(int(number) for number in numbers if number.isdecimal())
-    found = {}
-    for place in range(0, len(ids), _AT_ONCE):
-        rows = connection.execute(
-            select(payments.c.payment_id, payments.c.paid_at).where(
-                payments.c.payment_id.in_(ids[place : place + _AT_ONCE])
-            )
-        )
-        found.update({f"payment {row.payment_id}": row.paid_at for row in rows})
     return found

@@ -11,13 +11,14 @@ import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, select
 
 from billing.collecting.ageing import open_items_of
 from billing.ledger.entry import EntryKind, Purse
 from billing.ledger.tables import account_entries
+from billing.payments.times import paid_at_of
 
 _AT_ONCE: Final = 200
 """Accounts in one look: some hundred entries each."""
@@ -29,7 +30,8 @@ class Movement:
 
     seq: int
     kind: str
-    posted_at: datetime
+    at: datetime
+    """When it was posted; of a payment, when it was paid."""
     due_at: datetime
     amount_minor: int
     reverses_seq: int | None
@@ -123,10 +125,10 @@ def history_of(
             continue
         if each.amount_minor < 0:
             amount = -each.amount_minor
-            heapq.heappush(open_dues, (each.due_at, each.seq, amount, amount, each.posted_at))
+            heapq.heappush(open_dues, (each.due_at, each.seq, amount, amount, each.at))
         else:
             credit += each.amount_minor
-        credit = _pour(open_dues, credit, each.posted_at, found)
+        credit = _pour(open_dues, credit, each.at, found)
     found += [Due(due_at, amount, known, None) for due_at, _, _, amount, known in open_dues]
     return History(tuple(sorted(found, key=lambda due: due.due_at)), bounced)
 
@@ -209,7 +211,7 @@ def _movements(
     connection: Connection, account_ids: Sequence[int], since: datetime, at: datetime
 ) -> dict[int, list[tuple[Movement, int]]]:
     there = account_entries.c
-    rows: Iterable[Any] = connection.execute(
+    rows = connection.execute(
         select(
             there.account_id,
             there.seq,
@@ -219,6 +221,7 @@ def _movements(
             there.amount_minor,
             there.reverses_seq,
             there.balance_minor,
+            there.source,
         )
         .where(
             there.account_id.in_(account_ids),
@@ -227,9 +230,18 @@ def _movements(
             there.posted_at <= at,
         )
         .order_by(there.account_id, there.seq)
-    )
+    ).all()
+    is_payment = EntryKind.PAYMENT.value
+    paid_at = paid_at_of(connection, {row.source for row in rows if row.kind == is_payment})
     found: dict[int, list[tuple[Movement, int]]] = {}
-    for account_id, seq, kind, posted_at, due_at, amount, reverses, balance in rows:
-        movement = Movement(seq, kind, posted_at, due_at or posted_at, amount, reverses)
-        found.setdefault(account_id, []).append((movement, balance))
+    for row in rows:
+        movement = Movement(
+            row.seq,
+            row.kind,
+            min(row.posted_at, paid_at.get(row.source, row.posted_at)),
+            row.due_at or row.posted_at,
+            row.amount_minor,
+            row.reverses_seq,
+        )
+        found.setdefault(row.account_id, []).append((movement, row.balance_minor))
     return found

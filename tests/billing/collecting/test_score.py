@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, update
 
 from billing.collecting.faults import CollectionRulesError
-from billing.collecting.record import MonthRecord, Movement, history_of, months_of
+from billing.collecting.record import (
+    MonthRecord,
+    Movement,
+    histories,
+    history_of,
+    months_of,
+)
 from billing.collecting.rule_store import RuleDesk
 from billing.collecting.rules import delivered, read_rules
 from billing.collecting.score import (
@@ -25,6 +31,8 @@ from billing.collecting.score import (
 from billing.collecting.tables import score_snapshots
 from billing.faults import BadEntryError, OfficeRefusedError, UnknownAccountError
 from billing.office import Office
+from billing.payments.door import take
+from billing.payments.payment import Payment
 from billing.settlement.tables import settlements
 from tests.billing.collecting.debtors import MONDAY, make_customer, owe, pay, watched
 from tests.shop.conftest import Clock
@@ -156,6 +164,21 @@ def test_req24_a_score_comes_from_the_books(office: Office, clock: Clock) -> Non
     words = [each.words for each in found[bad].reasons]
     assert "not paid 6 of 6 months" in words
     assert "owes 3 usual months" in words
+
+
+def test_req24_a_payment_counts_from_when_it_was_paid(office: Office, clock: Clock) -> None:
+    clock.now = MONDAY
+    office = watched(office)
+    account_id = make_customer(office)
+    owe(office, account_id, 100_00, clock.now + timedelta(days=14))
+    in_time = clock.now + timedelta(days=10)
+    clock.advance(days=20)  # the bank's file comes late
+    with office.writing() as connection:
+        take(connection, office, Payment("bank", "late file", 100_00, account_id, paid_at=in_time))
+    with office.reading() as connection:
+        [(_, history)] = histories(connection, [account_id], MONDAY - timedelta(days=1), clock.now)
+    assert [due.paid_at for due in history.dues] == [in_time]
+    assert [each.days_late for each in months_of(history, UTC, clock.now).values()] == [0]
 
 
 def test_req24_use_that_halved_is_a_reason(office: Office, clock: Clock) -> None:
