@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-import signal
 from datetime import UTC, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
-
-from sqlalchemy import Connection, Engine, event
 
 import billing.tables_all
 from billing.collecting.sweeping import sweep
@@ -18,6 +13,7 @@ from billing.office import Office
 from billing.privacy.seal import Seal
 from headend.station import Station
 from storage.engine import open_engine
+from tests.killed import kill_at
 from vending import Currency
 
 assert billing.tables_all.__doc__
@@ -50,7 +46,7 @@ def outcome(child: int) -> int:
 def _sweep(url: str, now: datetime, die_at_commit: float | None) -> None:
     engine = open_engine(url)
     if die_at_commit is not None:
-        _kill_at(engine, die_at_commit)
+        kill_at(engine, die_at_commit)
     zone = ZoneInfo("Asia/Shanghai")
 
     def clock() -> datetime:
@@ -66,23 +62,3 @@ def _sweep(url: str, now: datetime, die_at_commit: float | None) -> None:
         watchers=(CollectionWatcher(),),
     )
     sweep(office)
-
-
-def _kill_at(engine: Engine, step: float) -> None:
-    commits = itertools.count(1)
-
-    def before(connection: Connection) -> None:
-        if not connection.get_execution_options().get("meterhouse_write"):
-            return
-        number = next(commits)
-        if number == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-        if number + 0.5 == step:
-            connection.info["dies"] = True
-
-    def after(_dbapi: Any, record: Any) -> None:
-        if record.info.pop("dies", False):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    event.listen(engine, "commit", before)
-    event.listen(engine, "checkin", after)  # the commit has returned by then

@@ -19,7 +19,7 @@ from billing.privacy.seal import Seal
 from headend.station import Station
 from storage.engine import open_engine
 from tests.billing.conftest import PERSONAL_KEY, ZONE
-from tests.headend.orders.worker import _kill_at
+from tests.killed import kill_at
 from vending import Currency
 
 _FORKS = get_context("fork")
@@ -53,7 +53,7 @@ def _in_a_process(
 def _run(url: str, now: datetime, commit: float | None, act: Callable[[Office], object]) -> None:
     engine = open_engine(url)
     if commit is not None:
-        _kill_at(engine, commit)
+        kill_at(engine, commit)
     office = Office(
         engine=engine,
         zone=ZONE,

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
-import signal
 from datetime import UTC, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
-
-from sqlalchemy import Connection, Engine, event
 
 import headend.tables_all
 from headend.orders.job import handler
@@ -21,6 +16,7 @@ from headend.work.keys import new_key
 from headend.work.port import Job, Urgency
 from storage.engine import open_engine
 from tests.headend.orders.scene import PASSWORDS, TestModule, TestTokens
+from tests.killed import kill_at
 
 assert headend.tables_all.__doc__
 
@@ -39,7 +35,7 @@ def carry(
     """
     engine = open_engine(url)
     if die_at_commit is not None:
-        _kill_at(engine, die_at_commit)
+        kill_at(engine, die_at_commit)
     station = Station(engine, ZoneInfo("Asia/Shanghai"), lambda: now.astimezone(UTC))
     work = InlineWork()
     job = Job(new_key(now), "order", 1, Urgency.ORDER, {"order_id": order_id})
@@ -54,24 +50,3 @@ def carry(
 
     asyncio.run(run())
     os._exit(0)  # nothing of the server that this process was forked from is to run here
-
-
-def _kill_at(engine: Engine, step: float) -> None:
-    commits = itertools.count(1)
-    written = "meterhouse_write"
-
-    def before(connection: Connection) -> None:
-        if not connection.get_execution_options().get(written):
-            return
-        number = next(commits)
-        if number == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-        if number + 0.5 == step:
-            connection.info["dies"] = True
-
-    def after(_dbapi: Any, _record: Any) -> None:
-        if _record.info.pop("dies", False):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    event.listen(engine, "commit", before)
-    event.listen(engine, "checkin", after)  # the commit has returned by then
