@@ -129,7 +129,8 @@ class Run:
                 numbers.insert(self._chance.randrange(len(numbers) + 1), again)
         seed = f"{self.plan.seed} {order} {self._chance.random()}"
         process, pipe = worker.begin(self.url, self.plan, numbers, seed)
-        life = _Life(order, process, pipe, self._chance.randrange(1, ANSWERS_MAX))
+        most = min(ANSWERS_MAX, len(numbers) + 1)  # of few requests nobody would be killed
+        life = _Life(order, process, pipe, self._chance.randrange(1, most))
         if self._chance.random() < _STILLBORN:
             life.dies_at = monotonic() + self._chance.uniform(0, _BIRTH_S)
         self._alive[pipe] = life
