@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -163,6 +164,37 @@ def test_a_terminal_does_not_wait_for_another_ones_sale(
             spend(holding, vendor, 10)
             pool.submit(spend_too).result(timeout=20)
         assert left(shop, vendor.vendor_id) == 1_000 * BUCKETS - 20
+    postgresql_databases.discard(url)
+
+
+def test_who_finds_all_buckets_held_waits_for_one_and_lays_nothing_anew(
+    postgresql_databases: PostgresqlDatabases,
+) -> None:
+    """To lock them all would have everybody wait for everybody."""
+    url = postgresql_databases.shop()
+    with Shop.open(url) as shop:
+        vendor = SellingVendor(make_vendor(shop, 1_000 * BUCKETS), "Spaza", True, True)
+        engine = shop._house.engine
+        amounts = select(vendor_credit.c.available_minor).order_by(vendor_credit.c.available_minor)
+
+        def spend_too(minor: int) -> None:
+            with writing(engine) as connection:
+                spend(connection, vendor, minor)
+
+        spend_too(500)
+        with ThreadPoolExecutor(BUCKETS) as pool:
+            with writing(engine) as holding:
+                holding.execute(select(vendor_credit).with_for_update())
+                waiting = [pool.submit(spend_too, 10) for _ in range(4)]
+                time.sleep(0.3)
+                assert not any(each.done() for each in waiting)
+            for each in waiting:
+                each.result(timeout=20)
+        with writing(engine) as connection:
+            held = list(connection.scalars(amounts))
+        assert sum(held) == 1_000 * BUCKETS - 540
+        assert 460 <= held[0] <= 500
+        assert held[-1] == 1_000
     postgresql_databases.discard(url)
 
 

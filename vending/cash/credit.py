@@ -2,10 +2,10 @@
 
 A vendor's credit lies in buckets (`vendor_credit`), so that its terminals do not wait for one
 row: a national utility's vending stood still over such a row in 2011.  A sale takes from any
-bucket that holds enough and that nobody else holds at this moment (SKIP LOCKED).  Only when
-there is none, all buckets are locked and the credit is spread over them anew; a sale is refused
-only when their sum does not suffice.  On SQLite a write transaction is alone and one bucket is
-enough.
+bucket that holds enough and that nobody else holds at this moment (SKIP LOCKED); when all are
+held, it waits for one of them.  Only when none holds enough, all are locked and the credit is
+spread over them anew; a sale is refused only when their sum does not suffice.  On SQLite a write
+transaction is alone and one bucket is enough.
 
 What is in a bucket is what may be sold yet: paid in, less sold, plus the credit limit.  No
 bucket ever falls below zero, nor does what is reserved (CHECK).
@@ -18,23 +18,27 @@ them: the id is looked up first.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
-    ScalarSelect,
     Select,
     Text,
     bindparam,
     cast,
     exists,
+    func,
     insert,
     literal,
     select,
     update,
 )
 
+from storage.engine import attempt
 from storage.ledger import AccountKind, Transfer, accounts
 from storage.prepared import InsertIfNew, Prepared, Values, together
 from vending.cash.accounts import TENDER_PREFIX, VENDOR_PREFIX, vendor_account
@@ -72,21 +76,27 @@ _AVAILABLE: Final = vendor_credit.c.available_minor
 _RESERVED: Final = vendor_credit.c.reserved_minor
 
 
-def _with_enough() -> ScalarSelect[Any]:
-    """A bucket that holds enough and that nobody holds."""
-    others: Select[Any] = select(vendor_credit.c.bucket).where(_ITS, _AVAILABLE >= _AMOUNT)
-    return others.limit(1).with_for_update(skip_locked=True).scalar_subquery()
+_WITH_ENOUGH: Final[Select[Any]] = (
+    select(vendor_credit.c.bucket).where(_ITS, _AVAILABLE >= _AMOUNT).limit(1)
+)
 
 
-_FROM_ANY: Final = update(vendor_credit).where(_ITS, vendor_credit.c.bucket == _with_enough())
-_SPEND: Final = Prepared(
-    _FROM_ANY.values(available_minor=_AVAILABLE - _AMOUNT).returning(vendor_credit.c.bucket)
-)
-_RESERVE: Final = Prepared(
-    _FROM_ANY.values(
-        available_minor=_AVAILABLE - _AMOUNT, reserved_minor=_RESERVED + _AMOUNT
-    ).returning(vendor_credit.c.bucket)
-)
+def _taking(**changed: ColumnElement[int]) -> tuple[Prepared, Prepared]:
+    """From a bucket that nobody holds; and from any one, after who holds it."""
+    free = _WITH_ENOUGH.with_for_update(skip_locked=True)
+    # by chance: they would all stand in one line again
+    any_one = _WITH_ENOUGH.order_by(func.random())
+    return _from(free, changed), _from(any_one, changed)
+
+
+def _from(bucket: Select[Any], changed: Mapping[str, ColumnElement[int]]) -> Prepared:
+    its = vendor_credit.c.bucket == bucket.scalar_subquery()
+    taken = update(vendor_credit).where(_ITS, its, _AVAILABLE >= _AMOUNT).values(**changed)
+    return Prepared(taken.returning(vendor_credit.c.bucket))
+
+
+_SPEND: Final = _taking(available_minor=_AVAILABLE - _AMOUNT)
+_RESERVE: Final = _taking(available_minor=_AVAILABLE - _AMOUNT, reserved_minor=_RESERVED + _AMOUNT)
 _POST: Final = Prepared(
     update(vendor_credit).where(_THIS_BUCKET).values(reserved_minor=_RESERVED - _AMOUNT)
 )
@@ -255,9 +265,14 @@ def available_minor(connection: Connection, vendor_id: int) -> int:
     return sum(_lock_all(connection, vendor_id).values())
 
 
-def _take(connection: Connection, statement: Prepared, vendor_id: int, amount_minor: int) -> int:
-    wanted = {"of_vendor": vendor_id, "amount": amount_minor}
-    bucket: int | None = statement.scalar(connection, wanted)
+def _take(
+    connection: Connection, taking: tuple[Prepared, Prepared], vendor_id: int, amount_minor: int
+) -> int:
+    wanted: Values = {"of_vendor": vendor_id, "amount": amount_minor}
+    free, any_one = taking
+    bucket: int | None = free.scalar(connection, wanted)
+    if bucket is None and connection.dialect.name != "sqlite":
+        bucket = _after_its_holder(connection, any_one, wanted)
     if bucket is not None:
         return bucket
     held = _lock_all(connection, vendor_id)
@@ -267,9 +282,31 @@ def _take(connection: Connection, statement: Prepared, vendor_id: int, amount_mi
             "another message id."
         )
     _spread(connection, vendor_id, held, sum(held.values()), sale_minor=amount_minor)
-    bucket = statement.scalar(connection, wanted)
+    bucket = free.scalar(connection, wanted)
     assert bucket is not None  # the first one holds enough, and is ours
     return bucket
+
+
+def _after_its_holder(connection: Connection, any_one: Prepared, wanted: Values) -> int | None:
+    """Wait for one bucket, not for all; None when none held enough in the end.
+
+    A row that was waited for in vain stays locked, and who then locks all of them in order may be
+    waited for by somebody who does the same: a savepoint lets go of it.
+    """
+    with suppress(_InVainError), attempt(connection):
+        return _taken(connection, any_one, wanted)
+    return None
+
+
+def _taken(connection: Connection, any_one: Prepared, wanted: Values) -> int:
+    bucket: int | None = any_one.scalar(connection, wanted)
+    if bucket is None:
+        raise _InVainError
+    return bucket
+
+
+class _InVainError(Exception):
+    """Who held the bucket has left too little in it."""
 
 
 def _lock_all(connection: Connection, vendor_id: int) -> dict[int, int]:
