@@ -446,6 +446,7 @@ def _terminals(url: str, kind: str, part: int, seconds: float, results: Any) -> 
             terminal = f"{kind}-{part * count + number}"
             client = f"{terminal}-{time.time_ns()}"
             till = _Till(shop, client, _METERS, terminal, step=7 + 2 * (part * count + number))
+            _rate_for(till, seconds)  # connections are made, and their statements planned
             rates[number] = _rate_for(till, seconds)
 
         threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
