@@ -28,7 +28,7 @@ def test_req21_of_two_that_are_off_the_one_that_is_handed_over_has_light(
             old, other = town.accounts
             await town.scene.wait(minutes=1)
             await town.do(_hand_over, town, 1, other, old)
-            await _cut(town, old, was)
+            await town.cut_to(old, was)
             assert town.cuts(old)[0].state is was
             new = await town.do(_somebody, town)
             await town.do(_hand_over, town, 0, old, new)
@@ -104,18 +104,6 @@ def test_req21_who_is_cut_himself_has_no_light_from_a_point_that_he_takes_over(
             assert {each.state for each in town.cuts(new)} == {CutState.LIT}
 
     go()
-
-
-async def _cut(town: Town, account_id: int, to: CutState) -> None:
-    if to is CutState.DARK:
-        await town.until_cut(account_id, 60_00)
-        return
-    await town.do(town.use, account_id, 60_00)
-    await town.sweep()
-    at = town.disconnect_at(account_id)
-    assert at is not None
-    await town.scene.at(at)
-    await town.sweep()
 
 
 def _somebody(town: Town) -> int:

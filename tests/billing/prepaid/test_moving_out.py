@@ -25,7 +25,7 @@ def test_req22_who_moves_in_is_not_cut_for_who_moved_out(
         async with town_of(office, clock) as town:
             strict(town.office)
             (old,) = town.accounts
-            await _cut(town, old, was)
+            await town.cut_to(old, was)
             assert town.cuts(old)[0].state is was
             new = await town.do(_hand_over, town)
             await town.do(town.pay, new, 80_00, "payment 9")
@@ -47,7 +47,7 @@ def test_req22_an_empty_flat_stays_dark_until_somebody_moves_in(
         async with town_of(office, clock) as town:
             strict(town.office)
             (old,) = town.accounts
-            await _cut(town, old, CutState.DARK)
+            await town.cut_to(old, CutState.DARK)
             await town.do(_end, town)
             await town.scene.wait(days=2)
             for _ in range(3):
@@ -59,18 +59,6 @@ def test_req22_an_empty_flat_stays_dark_until_somebody_moves_in(
             assert town.scene.lit()
 
     go()
-
-
-async def _cut(town: Town, account_id: int, to: CutState) -> None:
-    if to is CutState.DARK:
-        await town.until_cut(account_id, 60_00)
-        return
-    await town.do(town.use, account_id, 60_00)
-    await town.sweep()
-    at = town.disconnect_at(account_id)
-    assert at is not None
-    await town.scene.at(at)
-    await town.sweep()
 
 
 def _hand_over(town: Town) -> int:

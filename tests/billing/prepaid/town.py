@@ -19,7 +19,7 @@ from billing.ledger.posting import balance, post
 from billing.notices.tables import notices
 from billing.office import Office
 from billing.person import Person
-from billing.prepaid.cuts import Cut, cuts_of, lines_of
+from billing.prepaid.cuts import Cut, CutState, cuts_of, lines_of
 from billing.prepaid.desk import PrepaidDesk
 from billing.prepaid.policy import set_policy
 from billing.prepaid.standing import Level
@@ -151,6 +151,18 @@ class Town:
         """The office, the head-end, the office again: until nothing is due."""
         await self.sweep()
         await self.scene.run()
+        await self.sweep()
+
+    async def cut_to(self, account_id: int, to: CutState) -> None:
+        """Let an account be cut: ordered only, or until it is dark."""
+        if to is CutState.DARK:
+            await self.until_cut(account_id, 60_00)
+            return
+        await self.do(self.use, account_id, 60_00)
+        await self.sweep()
+        at = self.disconnect_at(account_id)
+        assert at is not None
+        await self.scene.at(at)
         await self.sweep()
 
     async def until_cut(self, account_id: int, amount_minor: int) -> None:
